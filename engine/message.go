@@ -22,7 +22,7 @@ var Broadcast = peers.Broadcast
 func (e *Engine) recipients(to []PeerID) ([]PeerID, error) {
 	switch {
 	case len(to) == 0:
-		return nil, fmt.Errorf("message: %w: it has no recipient; Broadcast sends to all connected peers", ErrInvalid)
+		return nil, fmt.Errorf("%w: there is no recipient; Broadcast means all connected peers", ErrInvalid)
 	case slices.Contains(to, Broadcast):
 		if to = e.peers.Connected(); len(to) == 0 {
 			return nil, ErrNobody

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"multipeer/engine/internal/transfers"
 	"multipeer/engine/internal/wire"
@@ -46,28 +48,38 @@ func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, pa
 	return e.offer(ctx, to, opts, source, nil)
 }
 
-// OfferEach is OfferWith to several peers, in the order of to. The source is read once for all that keep pace with each
-// other. A Transfer that could not be made has only Peer, State (Failed) and Err: check it, there is no other error.
-func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) []Transfer {
-	out := make([]Transfer, len(to))
+// OfferEach is OfferWith to several peers at once, named as for Send, and returns a Transfer for each, without
+// repetitions. The source is read once for all that keep pace with each other. A Transfer that could not be made has only
+// Peer, State (Failed) and Err. The error joins those, or says why there is no offer at all.
+func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) ([]Transfer, error) {
+	to, err := e.recipients(to)
+	if err != nil {
+		return nil, err
+	}
 	source, err := e.source(ctx, opts, paths)
 	defer e.transfers.Release(source)
 	var shared *transfer.Shared
 	if len(to) > 1 { // sharing needs a cache and computes a digest
 		shared = &transfer.Shared{}
 	}
+	out := make([]Transfer, len(to))
+	errs := make([]error, len(to))
+	var offers sync.WaitGroup
 	for i, id := range to {
-		t, err := Transfer{}, err
-		if err == nil {
-			t, err = e.offer(ctx, id, opts, source, shared)
-		}
-		if err != nil {
-			withPeer(&err, "offer to", id)
-			t = Transfer{Peer: id, State: Failed, Err: err}
-		}
-		out[i] = t
+		offers.Go(func() { // the wait for one peer must not delay the others
+			t, err := Transfer{}, err
+			if err == nil {
+				t, err = e.offer(ctx, id, opts, source, shared)
+			}
+			if err != nil {
+				withPeer(&err, "offer to", id)
+				t = Transfer{Peer: id, State: Failed, Err: err}
+			}
+			out[i], errs[i] = t, err
+		})
 	}
-	return out
+	offers.Wait()
+	return out, errors.Join(errs...)
 }
 
 // source lists what is offered. The caller releases it.

@@ -116,7 +116,11 @@ func TestOffer_ContentFromAReaderArrivesAtEach(t *testing.T) {
 		}
 		opts := engine.OfferOptions{Name: "save.bin", Content: iotest.OneByteReader(bytes.NewReader(content[:5000]))}
 		opts.Content = io.MultiReader(opts.Content, bytes.NewReader(content[5000:]))
-		for _, tr := range a.OfferEach(t.Context(), to, opts) {
+		offered, err := a.OfferEach(t.Context(), to, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tr := range offered {
 			end, err := a.Wait(t.Context(), tr.ID)
 			if err != nil || end.State != engine.Delivered || end.Paths != nil {
 				t.Fatalf("%v, %+v", err, end)

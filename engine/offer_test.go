@@ -28,6 +28,50 @@ func offers(t *testing.T, n *enginetest.Node) func() *engine.Offer {
 	}
 }
 
+// TestOfferEach_UnreachablePeerDelaysNoOther checks that an offer to several peers reaches those that are there while it
+// waits for one that is not, that a peer that is named twice gets one offer, and that the error names who got none.
+func TestOfferEach_UnreachablePeerDelaysNoOther(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "a.txt")
+	if err := os.WriteFile(src, []byte("a"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
+		offered := offers(t, b)
+		meet(t, a, b)
+		gone, err := engine.New(engine.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gone.Close()
+		absent := gone.Self().ID
+		came := make(chan time.Time, 1)
+		go func() {
+			offered()
+			came <- time.Now()
+		}()
+		limit := 10 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		began := time.Now()
+		list, err := a.OfferEach(ctx, []engine.PeerID{absent, b.Self().ID, absent, b.Self().ID}, engine.OfferOptions{}, src)
+		if waited := (<-came).Sub(began); waited > limit/2 {
+			t.Errorf("the offer came after %v", waited)
+		}
+		if len(list) != 2 || list[0].Peer != absent || list[0].State != engine.Failed || list[0].Err == nil || list[1].Peer != b.Self().ID || list[1].Err != nil {
+			t.Errorf("transfers %+v", list)
+		}
+		var of *engine.OpError
+		if !errors.As(err, &of) || of.Peer != absent {
+			t.Errorf("error %v", err)
+		}
+		if _, err := a.OfferEach(ctx, nil, engine.OfferOptions{}, src); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("without a peer: %v", err)
+		}
+	})
+}
+
 // TestOffer_VanishedFileIsNamedOnBothSides checks that a file that is renamed after the offer and before it is sent is
 // reported on both sides.
 func TestOffer_VanishedFileIsNamedOnBothSides(t *testing.T) {

@@ -443,10 +443,11 @@ func TestTransfers_ManyAtOnceAreDelivered(t *testing.T) {
 			}
 			all = append(all, sent{n, tr.ID})
 		}
-		for _, tr := range hub.OfferEach(t.Context(), []engine.PeerID{peers[0].Self().ID, peers[5].Self().ID}, engine.OfferOptions{}, file) {
-			if tr.Err != nil {
-				t.Fatal(tr.Err)
-			}
+		offered, err := hub.OfferEach(t.Context(), []engine.PeerID{peers[0].Self().ID, peers[5].Self().ID}, engine.OfferOptions{}, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tr := range offered {
 			all = append(all, sent{hub, tr.ID})
 		}
 		for _, s := range all {

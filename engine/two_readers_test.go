@@ -34,7 +34,9 @@ func TestMessages_ArriveAtEachReader(t *testing.T) {
 				counts <- n
 			}()
 		}
-		meet(t, a, b)
+		if _, err := a.WaitPeer(t.Context(), b.Self().ID, engine.Connected); err != nil {
+			t.Fatal(err)
+		}
 		for i := range count {
 			if _, err := a.Topic("news").Post(t.Context(), i, b.Self().ID); err != nil {
 				t.Fatal(i, err)

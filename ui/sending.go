@@ -239,8 +239,8 @@ func (s *sending) offer(t *talk, paths []string) {
 func (ts *transfers) offerTo(to []engine.PeerID, paths []string) {
 	u := ts.u
 	background(u.bind, func(ctx context.Context) ([]engine.Transfer, error) {
-		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true, Person: true, Preview: previewOf(ctx, paths)}, paths...), nil
-	}, func(offered []engine.Transfer, _ error) {
+		return u.e.OfferEach(ctx, to, engine.OfferOptions{Keep: true, Person: true, Preview: previewOf(ctx, paths)}, paths...)
+	}, func(offered []engine.Transfer, _ error) { // each transfer has its own error
 		for _, t := range offered {
 			name := u.nameOf(u.talk(t.Peer))
 			if t.ID == "" {

@@ -177,7 +177,11 @@ func (s *sending) run(ctx context.Context, to, paths []string) error {
 
 // offer offers the paths to peers, and returns the errors of the offers that could not be made.
 func (s *sending) offer(ctx context.Context, to []engine.PeerID) (errs []error) {
-	for _, t := range s.e.OfferEach(ctx, to, s.opts, s.paths...) {
+	if len(to) == 0 {
+		return nil
+	}
+	offered, _ := s.e.OfferEach(ctx, to, s.opts, s.paths...) // each transfer has its own error
+	for _, t := range offered {
 		if t.Err != nil && t.ID == "" {
 			errs = append(errs, failed(fmt.Errorf("sending: %w", why(t.Err))))
 			continue

@@ -77,6 +77,7 @@ var limits = []section{
 		{"a panic in a function of the program that handles what a peer sends", "ends that stream, request or question, declines the invitation or refuses the peer", "panic-handler", proof{"./engine", "TestHandleStream_PanicEndsItsStreamAlone", ""}},
 		{"messages that wait for space in the program's queues", "64 and 4 MiB from one peer, plus one message", "messages-parked", proof{"./engine/internal/peers/internal/window", "TestWindow_KeepsMessagesUntilThereIsRoom", ""}},
 		{"", "32 MiB from all peers; beyond that, nothing more is read from a peer", "messages-parked-by-all", proof{"./engine/internal/peers/internal/window", "TestWindow_WaitsForTheSharedBudget", ""}},
+		{"frames that a peer does not acknowledge", "16 KiB and 1,024 frames, then the connection is closed", "frames-direct", proof{"./engine/internal/peers", "TestControlWriter_KeepsLittleForASilentPeer", ""}},
 		{"events, invitations and datagrams that wait for a reader", "1,024 events and 8 MiB from one peer, 16 invitations, 256 datagrams; 32 MiB in total", "events-queued", proof{"./engine/internal/events", "TestHub_OnePeerHasPartOfTheQueue", ""}},
 		{"datagrams", "1,100 bytes, either raw or JSON that follows the rules for frames", "datagram-size", proof{"./engine/internal/peers", "TestDatagram_OddOnesAreDropped", ""}},
 		{"", "", "datagram-topic", proof{"./engine/internal/peers", "TestDatagram_OddOnesAreDropped", ""}},

@@ -15,9 +15,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxOut is how many frames may wait to be written. They pile up only if the peer does not read.
-const maxOut = 1024
-
 // Link is a greeted connection with its control stream and the requests that wait for answers on it.
 type Link struct {
 	m       *Manager
@@ -35,7 +32,7 @@ type Link struct {
 	large   atomic.Bool             // has carried a session, or may soon: a large message may come
 	name    atomic.Pointer[string]  // the peer's display name
 
-	out       chan []byte // frames for the control stream
+	out       *controlWriter
 	unsure    chan []byte // datagrams
 	began     time.Time
 	renewed   bool                 // a Renew has arrived; guarded by Manager.mu
@@ -56,7 +53,7 @@ type Link struct {
 func newLink(m *Manager, p *peer, conn *transport.Conn, control *transport.Stream, boot string) *Link {
 	return &Link{
 		m: m, peer: p, conn: conn, control: control, boot: boot, adopted: make(chan struct{}),
-		out: make(chan []byte, maxOut), unsure: make(chan []byte, maxUnsure), began: now(),
+		out: newControlWriter(control), unsure: make(chan []byte, maxUnsure), began: now(),
 		announced: map[PeerID]announced{}, pongs: map[uint64]chan time.Time{}, streams: map[*Stream]struct{}{},
 		pings: rate.NewLimiter(pingsReliable, 1), datagramPings: rate.NewLimiter(pingsUnreliable, 1),
 	}
@@ -78,9 +75,7 @@ func (l *Link) Send(msg wire.Message) {
 
 // Queue queues an encoded frame without waiting.
 func (l *Link) Queue(frame []byte) {
-	select {
-	case l.out <- frame:
-	default:
+	if !l.out.queue(frame) {
 		l.conn.Close(wire.Busy)
 	}
 }
@@ -107,7 +102,7 @@ func (l *Link) run(ctx context.Context) {
 	defer m.unread.add(l)()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { l.write(ctx) })
+	wg.Go(func() { l.out.run(ctx, l.conn) })
 	wg.Go(func() { l.watchPath(ctx) })
 	wg.Go(func() { l.writeDatagrams(ctx) })
 	wg.Go(func() { l.readDatagrams(ctx) })
@@ -124,23 +119,6 @@ func (l *Link) run(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sessions.linkDownLocked(p, l, l.conn.Err())
-}
-
-// write is the only writer of the control stream.
-func (l *Link) write(ctx context.Context) {
-	for {
-		select {
-		case frame := <-l.out:
-			if err := l.control.WriteFrame(frame); err != nil {
-				l.conn.Close(wire.Timeout)
-				return
-			}
-		case <-l.conn.Done():
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // pathSettles is how long a new connection is not examined: it begins with packets that every path carries, and a

@@ -291,6 +291,10 @@ func (s *Stream) WriteMessage(m wire.Message) error {
 // WriteFrame writes an encoded frame, within 15 s.
 func (s *Stream) WriteFrame(frame []byte) error { return s.writeWithin(frame, writeTimeout) }
 
+// TryWriteFrame writes an encoded frame if flow control allows it now; otherwise it writes nothing of it and returns an
+// error. The connection keeps the frame in memory until congestion control lets it go.
+func (s *Stream) TryWriteFrame(frame []byte) error { return s.s.TryWriteAll(frame) }
+
 func (s *Stream) writeWithin(frame []byte, limit time.Duration) error {
 	_ = s.s.SetWriteDeadline(time.Now().Add(limit))
 	defer func() { _ = s.s.SetWriteDeadline(time.Time{}) }()
