@@ -28,8 +28,10 @@ func (o *Offer) Peer() Peer {
 
 // AcceptOptions configure where and how an offer is received.
 type AcceptOptions struct {
-	Dir   string         // the folder to receive into, created if it is missing; required
-	Place transfer.Place // where Dir was when it was chosen: the transfer waits while Dir is elsewhere (transfer.ErrUnmounted)
+	Dir string // the folder to receive into, created if it is missing; required
+	// Place is where Dir was when it was chosen; empty means where it is now. While Dir is elsewhere, the transfer waits
+	// (transfer.ErrUnmounted).
+	Place transfer.Place
 	// Existing selects what to do with entries whose name is taken; the zero value keeps both. Choose, if set, decides that
 	// for each top-level name instead, once, on its own goroutine, and may wait for a person. After a restart of this
 	// program, both entries are kept for names that it has not decided about, and for those after the first 1,000.

@@ -88,3 +88,30 @@ func TestTransfer_WaitsForThePlaceOfItsFolder(t *testing.T) {
 		}
 	})
 }
+
+// TestTransfer_PlaceIsThatOfTheAcceptance checks that a program that names no place gets nothing behind a link that
+// replaces its folder after the acceptance.
+func TestTransfer_PlaceIsThatOfTheAcceptance(t *testing.T) {
+	big := bytesIn(t, size)
+	dir := t.TempDir()
+	inbox, private := filepath.Join(dir, "inbox"), filepath.Join(dir, "private")
+	must(t, os.Mkdir(private, 0o700))
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
+		offered := offers(t, b)
+		meet(t, a, b)
+		tr, err := a.Offer(t.Context(), b.Self().ID, big)
+		must(t, err)
+		o := offered()
+		must(t, o.Accept(engine.AcceptOptions{Dir: inbox}))
+		must(t, os.Rename(inbox, inbox+" (old)"))
+		must(t, os.Symlink(private, inbox))
+		until(t, b, tr.ID, time.Minute, "the reason", func(tr engine.Transfer) bool {
+			return tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
+		})
+		if left, err := os.ReadDir(private); err != nil || len(left) > 0 {
+			t.Errorf("behind the link: %v, %v", left, err)
+		}
+	})
+}

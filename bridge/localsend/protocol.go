@@ -136,6 +136,8 @@ func (fs *files) UnmarshalJSON(b []byte) error {
 type acceptance struct {
 	SessionID string            `json:"sessionId"`
 	Files     map[string]string `json:"files"`
+
+	shown bool // the device has shown the text of the offer, and there is nothing to upload
 }
 
 // part is a file that a device may upload. It is small, because an offer may wait for a person for a long time.

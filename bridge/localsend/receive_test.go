@@ -70,7 +70,7 @@ func TestReceive_NothingBeforeConsent(t *testing.T) {
 	}()
 	o := <-asked
 	for _, id := range []string{"", "x"} {
-		if code := c.upload(acceptance{id, map[string]string{}}, idOf("a"), strings.NewReader("hello")); code != http.StatusForbidden {
+		if code := c.upload(acceptance{SessionID: id, Files: map[string]string{}}, idOf("a"), strings.NewReader("hello")); code != http.StatusForbidden {
 			t.Errorf("upload: %d", code)
 		}
 	}

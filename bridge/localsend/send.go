@@ -199,13 +199,13 @@ func (s *sending) ask(ctx context.Context) (acceptance, error) {
 		o.Files[f.ID] = f
 	}
 	a, err := s.g.prepare(ctx, s.client, s.d, o)
-	if err == nil && len(a.Files) == 0 { // 204: it wants none of the files
+	if err == nil && len(a.Files) == 0 { // it wants none of the files
 		err = engine.ErrDeclined
 	}
 	return a, err
 }
 
-// prepare sends the request prepare-upload. An answer without tokens means that there is nothing to upload.
+// prepare sends the request prepare-upload. An acceptance that is shown needs no upload.
 func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o offer) (a acceptance, err error) {
 	body, err := json.Marshal(o)
 	if err != nil {
@@ -231,6 +231,7 @@ func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o
 		}
 		return a, checkAcceptance(a)
 	case http.StatusNoContent:
+		a.shown = true
 		return a, nil
 	case http.StatusUnauthorized:
 		return a, ErrPIN
@@ -485,10 +486,15 @@ func (g *Gateway) SendText(ctx context.Context, to gateway.Device, text string) 
 	defer client.CloseIdleConnections()
 	f := fileInfo{ID: "0", FileName: "text.txt", Size: int64(len(text)), FileType: "text/plain", Preview: &text}
 	a, err := g.prepare(ctx, client, d, offer{Info: g.info(), Files: files{"0": f}})
-	if err != nil || len(a.Files) == 0 {
+	if err != nil || a.shown {
 		return err
 	}
-	query := url.Values{"sessionId": {a.SessionID}, "fileId": {"0"}, "token": {a.Files["0"]}}
+	token, wanted := a.Files["0"]
+	if !wanted { // guard: localsend-text-declined
+		g.cancelRemote(ctx, client, d, a.SessionID)
+		return engine.ErrDeclined
+	}
+	query := url.Values{"sessionId": {a.SessionID}, "fileId": {"0"}, "token": {token}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url("upload?"+query.Encode()), bytes.NewReader([]byte(text)))
 	if err != nil {
 		return err

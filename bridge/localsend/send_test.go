@@ -221,6 +221,12 @@ func TestSend_Text(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+	p := newStrictPeer(t, false)
+	p.texts, p.wantsNone = false, true
+	results, err := l.Send(t.Context(), map[string]string{"text": "see you"}, l.find(t, p))
+	if !errors.Is(err, engine.ErrDeclined) || len(results) != 1 || len(p.files()) > 0 {
+		t.Errorf("a text that was not wanted: %v %v", results, err)
+	}
 }
 
 // TestSend_OtherKey checks that nothing is sent to a device whose key differs from that of the device that was found.

@@ -76,7 +76,7 @@ func (s *session) take(ctx context.Context, in *transfer.Intake) error {
 	for id := range s.parts {
 		s.tokens[id] = rand.Text()
 	}
-	s.accepted <- acceptance{s.id, maps.Clone(s.tokens)} // take runs once
+	s.accepted <- acceptance{SessionID: s.id, Files: maps.Clone(s.tokens)} // take runs once
 	s.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { s.stop(context.Cause(ctx)) })()
 	err := s.awaitFiles()

@@ -36,8 +36,10 @@ type strictPeer struct {
 	answer func(o offer) int // the person's decision: 200, 204 or 403; nil accepts. It may block.
 	pin    string
 	texts  bool // it shows texts and answers 204
-	break_ func(id string) int
-	before func(id string) // called when an upload begins
+	// wantsNone: it accepts offers without wanting a file.
+	wantsNone bool
+	break_    func(id string) int
+	before    func(id string) // called when an upload begins
 	// sessionID replaces the ID of a session; tokenTail is appended to each token.
 	sessionID, tokenTail string
 
@@ -169,9 +171,11 @@ func (p *strictPeer) prepare(w http.ResponseWriter, r *http.Request) {
 		p.from = fingerprintOf(r.TLS.PeerCertificates[0].Raw)
 	}
 	for id := range o.Files {
-		p.tokens[id] = "token-" + id + p.tokenTail
+		if !p.wantsNone {
+			p.tokens[id] = "token-" + id + p.tokenTail
+		}
 	}
-	_ = reply(w, acceptance{p.session, p.tokens})
+	_ = reply(w, acceptance{SessionID: p.session, Files: p.tokens})
 }
 
 func (p *strictPeer) upload(w http.ResponseWriter, r *http.Request) {

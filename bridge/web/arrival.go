@@ -16,11 +16,12 @@ const (
 
 // awaitArrival waits until the visitor's device has acknowledged everything that was written for a request: the system
 // accepts up to some megabytes before the device has them. It returns how many bytes have not arrived when the
-// connection breaks, or when none arrives for as long as a request may stall.
-func (l *Link) awaitArrival(r *http.Request) (notArrived int64) {
+// connection breaks, or when none arrives for as long as a request may stall. written is how many bytes of content were
+// written at most.
+func (l *Link) awaitArrival(r *http.Request, written int64) (notArrived int64) {
 	ticks := time.NewTicker(arrivalPoll)
 	defer ticks.Stop()
-	before, since := int64(1), time.Now() // until the first answer, something may not have arrived
+	before, since := max(written, 1), time.Now() // until the first answer, nothing may have arrived
 	for {
 		hungUp := r.Context().Err() != nil && l.ctx.Err() == nil // browsers may hang up when they have everything
 		n, open := connlimit.Unacknowledged(r)

@@ -38,7 +38,7 @@ func (us *uploads) takeOffer(w http.ResponseWriter, r *http.Request, v Visitor) 
 		refuse(w, http.StatusBadRequest, "bad-name")
 		return
 	}
-	up, err := us.begin(rand.Text(), view, files)
+	up, err := us.begin(rand.Text(), view, files, false)
 	if err != nil {
 		refuse(w, http.StatusTooManyRequests, "busy")
 		return
@@ -127,7 +127,7 @@ func (us *uploads) takePart(w http.ResponseWriter, r *http.Request, v Visitor, r
 	id, number, _ := strings.Cut(rest, "/")
 	up := us.of(v, id)
 	n, err := strconv.Atoi(number)
-	if up == nil || err != nil {
+	if up == nil || up.form || err != nil {
 		http.NotFound(w, r)
 		return
 	}
@@ -291,7 +291,7 @@ func (us *uploads) takeForm(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	view := Upload{Visitor: v, Names: []string{name}, Items: 1, Files: MaxFormFiles, Bytes: transfer.Unknown}
-	up, err := us.begin(rand.Text(), view, nil)
+	up, err := us.begin(rand.Text(), view, []offeredFile{{Path: name, Size: r.ContentLength}}, true)
 	if err != nil {
 		us.l.page(w, r, http.StatusTooManyRequests, pageData{Problem: "busy"})
 		return

@@ -249,7 +249,7 @@ func (l *Link) download(w http.ResponseWriter, r *http.Request, v Visitor, numbe
 	http.ServeContent(&fileWriter{w}, r, "", modTime, watched)
 	if r.Method == http.MethodGet {
 		_ = control.Flush()
-		notArrived := l.awaitArrival(r)
+		notArrived := l.awaitArrival(r, watched.pos-watched.from)
 		if l.share.sent.whole(download{v.Number, number}, watched, size, notArrived) {
 			l.report(Sent{v, name, size})
 		}

@@ -48,6 +48,7 @@ type uploads struct {
 	seen   transfer.Totals
 	count  int
 	byID   map[string]*upload
+	absent missing
 	ended  []string // their IDs, oldest first
 	asking int
 	open   int
@@ -60,7 +61,7 @@ type upload struct {
 	u     *uploads
 	id    string
 	view  Upload
-	files []offeredFile // nil if the browser sends a form, or after the upload has ended
+	files []offeredFile // nil after the upload has ended; of a form only the first file, whose Size is that of the form
 	form  bool
 	waits bool            // for an answer; guarded by uploads.mu, as open is
 	open  bool            // accepted and not ended
@@ -114,7 +115,7 @@ var (
 )
 
 // begin registers an upload, and asks about it in the background.
-func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, error) {
+func (us *uploads) begin(id string, view Upload, files []offeredFile, form bool) (*upload, error) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	if us.asking >= maxAsking || us.open >= maxOpen { // guard: web-asking
@@ -133,7 +134,7 @@ func (us *uploads) begin(id string, view Upload, files []offeredFile) (*upload, 
 	us.count++
 	view.Number = us.count
 	ctx, cancel := context.WithCancel(us.l.ctx)
-	up := &upload{u: us, id: id, view: view, files: files, form: files == nil, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
+	up := &upload{u: us, id: id, view: view, files: files, form: form, stop: cancel, state: waiting, decided: make(chan struct{}), done: make(chan struct{})}
 	up.waits = true
 	if up.form {
 		up.broken = transfer.ErrInterrupted // until the end of the form is read
@@ -175,6 +176,7 @@ func (up *upload) ask(ctx context.Context) {
 			us.open--
 			up.open = false
 			us.mu.Unlock()
+			us.absent.update(up.view.Visitor, up.files, func(string) bool { return true })
 			us.l.report(Received{up.view, transfer.Result{}, err})
 		}
 	}
@@ -326,8 +328,9 @@ func (up *upload) end() {
 	up.mu.Unlock()
 	up.stop()
 	cause := error(transfer.ErrInterrupted) // why the files that are missing did not arrive
+	lost := map[string]bool{}
 	for _, f := range files {
-		if in.Complete(f.Path) {
+		if up.form || in.Complete(f.Path) {
 			continue
 		}
 		why := failed[f.Path]
@@ -338,6 +341,7 @@ func (up *upload) end() {
 			cause = why
 		}
 		in.LeaveOut(f.Path, why)
+		lost[f.Path] = true
 	}
 	result, err := in.Finish()
 	in.Close()
@@ -349,20 +353,40 @@ func (up *upload) end() {
 	us.seen.Bytes += result.Bytes
 	us.mu.Unlock()
 	up.mu.Lock()
-	missing := int64(len(files)) - result.Files
+	absent := int64(len(files)) - result.Files
 	switch {
 	case err != nil:
-	case up.broken != nil:
+	case up.form:
 		err = up.broken
-	case missing > 0:
-		result.LeftOut = max(result.LeftOut, missing)
+		if err == nil && result.LeftOut > 0 {
+			err = leftOutBecause(result)
+		}
+	case absent > 0:
+		result.LeftOut = max(result.LeftOut, absent)
 		err = cause
 	}
 	up.result, up.err = result, err
 	up.mu.Unlock()
+	for _, n := range result.Notes {
+		if n.LeftOut() {
+			lost[n.Path] = true
+		}
+	}
+	all := err != nil && (up.form || len(lost) == 0 || absent > int64(len(lost))) // which files are lost is not known
+	us.absent.update(up.view.Visitor, files, func(path string) bool { return all || lost[path] })
 	us.l.report(Received{up.view, result, err})
 	close(up.done)
 	us.forgetLater(up)
+}
+
+// leftOutBecause returns why the first file that was left out could not be stored.
+func leftOutBecause(result transfer.Result) error {
+	for _, n := range result.Notes {
+		if n.LeftOut() {
+			return n.Err
+		}
+	}
+	return transfer.ErrInterrupted
 }
 
 // finishAll ends all uploads.

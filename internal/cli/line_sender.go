@@ -30,6 +30,7 @@ type lineSender struct {
 	progress time.Time // when something was acknowledged, after the end of the input
 	ended    bool      // the input has ended
 	failed   int       // lines that a peer did not get
+	unheard  int       // lines that were sent to no one
 	unsaid   pace      // limits what is printed about lines that were not delivered
 }
 
@@ -53,6 +54,7 @@ func newLineSender(p *program, only []engine.PeerID, peers func() []engine.Peer,
 func (m *lineSender) send(ctx context.Context, line string, now time.Time) {
 	to := m.recipients()
 	if len(to) == 0 {
+		m.unheard++
 		m.notSent(engine.ErrNobody)
 		return
 	}
@@ -182,10 +184,14 @@ func (m *lineSender) quiet(now time.Time) bool {
 	return true
 }
 
-// err is the error of a chat with a named peer that did not get every line.
+// err is the error of a chat of which a line was sent to no one, or a named peer did not get every line.
 func (m *lineSender) err() error {
-	if len(m.only) == 0 || m.failed == 0 {
+	failed := m.unheard
+	if len(m.only) > 0 {
+		failed += m.failed
+	}
+	if failed == 0 {
 		return nil
 	}
-	return exit(exitFailed, fmt.Errorf("%s not delivered", plural(int64(m.failed), "line was", "lines were")))
+	return exit(exitFailed, fmt.Errorf("%s not delivered", plural(int64(failed), "line was", "lines were")))
 }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -147,4 +149,14 @@ func TestChat_OutageLosesNoLines(t *testing.T) {
 			t.Errorf("%d of %d lines came, %d are reported as not delivered: %v", got, lines, m.failed, m.err())
 		}
 	})
+}
+
+// TestChat_LineForNoOneIsAFailure checks that the exit code reports a line that was sent while no one was connected.
+func TestChat_LineForNoOneIsAFailure(t *testing.T) {
+	p := &program{out: newPrinter(io.Discard, io.Discard)}
+	m := newLineSender(p, nil, func() []engine.Peer { return nil }, nil)
+	m.send(t.Context(), "hello", time.Now())
+	if e := new(exitError); !errors.As(m.err(), &e) || e.code != exitFailed {
+		t.Errorf("%v", m.err())
+	}
 }

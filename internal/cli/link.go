@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,8 +128,8 @@ type linking struct {
 	asking  chan struct{} // holds a value while a question is open: there is only one at a time
 	done    int           // complete downloads and uploads
 	texts   int           // text messages that have arrived
-	partly  error         // why an upload is incomplete, or a file cannot be downloaded
-	lacking []string      // the names of that upload; nil if partly is about a download
+	refused error         // why a file cannot be downloaded
+	broken  error         // why the last incomplete upload is incomplete
 	leftOut int           // entries that are not shared
 	bars    map[int]int64 // the last reported tenth, by upload number
 }
@@ -177,17 +176,20 @@ func (k *linking) run(ctx context.Context) error {
 	case <-ctx.Done():
 		l.Close()
 	}
-	return k.outcome(ctx, l.Err())
+	return k.outcome(ctx, int64(l.Missing()), l.Err())
 }
 
 // maxListed is how many entries are listed that are not shared.
 const maxListed = 20
 
-// outcome returns the result of the command.
-func (k *linking) outcome(ctx context.Context, why error) error {
+// outcome returns the result of the command. missing is how many files of uploads did not arrive, and why is the reason
+// why the link ended.
+func (k *linking) outcome(ctx context.Context, missing int64, why error) error {
 	switch {
-	case k.partly != nil:
-		return exit(exitPartly, k.partly)
+	case k.refused != nil:
+		return exit(exitPartly, k.refused)
+	case missing > 0:
+		return exit(exitPartly, fmt.Errorf("%s did not arrive: %w", plural(missing, "file", "files"), k.broken))
 	case k.done+k.texts > 0 && k.leftOut > 0:
 		return exit(exitPartly, fmt.Errorf("%s could not be shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done+k.texts > 0:
@@ -374,9 +376,8 @@ func (k *linking) show(ev web.Event) {
 			Name    string `json:"name"`
 			Problem string `json:"problem"`
 		}{"not_downloaded", ev.Visitor.Number, ev.Name, ev.Err.Error()})
-		k.partly = fmt.Errorf("%s cannot download %s: %w", visitorText(ev.Visitor), ev.Name, ev.Err)
-		k.lacking = nil
-		k.out.note("%v; create a new link", k.partly)
+		k.refused = fmt.Errorf("%s cannot download %s: %w", visitorText(ev.Visitor), ev.Name, ev.Err)
+		k.out.note("%v; create a new link", k.refused)
 	case web.Said:
 		k.out.object(struct {
 			Type    string `json:"type"`
@@ -423,13 +424,9 @@ func (k *linking) received(ev web.Received) {
 		}
 	}
 	if ev.Err != nil {
-		k.partly = fmt.Errorf("an upload is incomplete (%s arrived): %w", plural(ev.Result.Files, "file", "files"), ev.Err)
-		k.lacking = ev.Upload.Names
-		k.out.note("%v", k.partly)
+		k.broken = fmt.Errorf("an upload is incomplete (%s arrived): %w", plural(ev.Result.Files, "file", "files"), ev.Err)
+		k.out.note("%v", k.broken)
 		return
-	}
-	if k.lacking != nil && slices.Equal(k.lacking, ev.Upload.Names) { // the visitor has tried again
-		k.partly, k.lacking = nil, nil
 	}
 	k.done++
 }

@@ -120,28 +120,29 @@ func TestLink_ScriptOfThePageDownloads(t *testing.T) {
 	}
 }
 
-// TestLink_CodeIsThatOfTheLastTry checks that an upload that a visitor repeats until it is complete is no failure, and that
-// another upload does not hide one that is incomplete.
-func TestLink_CodeIsThatOfTheLastTry(t *testing.T) {
-	photo, other := web.Upload{Names: []string{"photo.jpg"}}, web.Upload{Names: []string{"other.jpg"}}
+// TestLink_CodeSaysWhatIsMissing checks that the exit code reports missing files and failed downloads, whatever else has
+// arrived.
+func TestLink_CodeSaysWhatIsMissing(t *testing.T) {
+	photo := web.Upload{Names: []string{"photo.jpg"}}
 	broken := errors.New("the connection was lost")
 	for _, c := range []struct {
-		events []web.Event
-		want   int
+		events  []web.Event
+		missing int64
+		want    int
 	}{
-		{[]web.Event{web.Received{Upload: photo, Err: broken}}, exitPartly},
-		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: photo}}, exitDone},
-		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: other}}, exitPartly},
-		{[]web.Event{web.Received{Upload: photo}, web.Received{Upload: photo, Err: broken}}, exitPartly},
-		{[]web.Event{web.NotSent{Name: "photo.jpg", Err: broken}, web.Received{Upload: photo}}, exitPartly},
-		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.NotSent{Name: "x", Err: broken}, web.Received{Upload: photo}}, exitPartly},
+		{[]web.Event{web.Received{Upload: photo}}, 0, exitDone},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}}, 1, exitPartly},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: photo}}, 1, exitPartly},
+		{[]web.Event{web.Received{Upload: photo, Err: broken}, web.Received{Upload: photo}}, 0, exitDone},
+		{[]web.Event{web.NotSent{Name: "photo.jpg", Err: broken}, web.Received{Upload: photo}}, 0, exitPartly},
+		{[]web.Event{web.NotSent{Name: "x", Err: broken}, web.Received{Upload: photo, Err: broken}, web.Received{Upload: photo}}, 0, exitPartly},
 	} {
 		k := &linking{program: &program{out: newPrinter(io.Discard, io.Discard)}, bars: map[int]int64{}}
 		for _, ev := range c.events {
 			k.show(ev)
 		}
 		got := exitDone
-		if e := new(exitError); errors.As(k.outcome(t.Context(), web.ErrStopped), &e) {
+		if e := new(exitError); errors.As(k.outcome(t.Context(), c.missing, web.ErrStopped), &e) {
 			got = e.code
 		}
 		if got != c.want {

@@ -51,6 +51,11 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 		return fmt.Errorf("cannot receive into the folder %s: %w", dir, err)
 	}
 	opts.Dir = dir
+	if opts.Place == "" { // guard: place-accepted
+		if opts.Place, err = transfer.PlaceOf(dir); err != nil {
+			return fmt.Errorf("cannot receive into %w", err)
+		}
+	}
 	if err := o.m.accept(o, opts); err != nil {
 		return err
 	}
