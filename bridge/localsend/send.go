@@ -205,7 +205,7 @@ func (s *sending) ask(ctx context.Context) (acceptance, error) {
 	return a, err
 }
 
-// prepare sends the request prepare-upload. An acceptance that is shown needs no upload.
+// prepare sends the request prepare-upload. After an acceptance with shown set, there is nothing to upload.
 func (g *Gateway) prepare(ctx context.Context, client *http.Client, d *device, o offer) (a acceptance, err error) {
 	body, err := json.Marshal(o)
 	if err != nil {

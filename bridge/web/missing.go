@@ -9,9 +9,9 @@ import (
 // maxMissing limits how many missing files are tracked. Files beyond it count as missing until the link ends.
 const maxMissing = 200_000
 
-// missing tracks the files of accepted uploads that have not arrived. A file is no longer missing when the same visitor
+// missingFiles tracks the files of accepted uploads that have not arrived. A file is no longer missing when the same visitor
 // sends it again. All methods may be called concurrently.
-type missing struct {
+type missingFiles struct {
 	mu        sync.Mutex
 	files     map[[sha256.Size]byte]bool
 	untracked int
@@ -24,7 +24,7 @@ func fileKey(v Visitor, f offeredFile) [sha256.Size]byte {
 }
 
 // update records which files of an upload have not arrived.
-func (m *missing) update(v Visitor, files []offeredFile, lost func(path string) bool) {
+func (m *missingFiles) update(v Visitor, files []offeredFile, lost func(path string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, f := range files {
@@ -44,7 +44,7 @@ func (m *missing) update(v Visitor, files []offeredFile, lost func(path string) 
 	}
 }
 
-func (m *missing) count() int {
+func (m *missingFiles) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.files) + m.untracked

@@ -92,9 +92,9 @@ func TestLink_MissingFilesAreThoseThatWereNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestMissing_IsLimited checks that visitors cannot fill the memory with files that they never send.
-func TestMissing_IsLimited(t *testing.T) {
-	var m missing
+// TestMissingFiles_AreLimited checks that visitors cannot fill the memory with files that they never send.
+func TestMissingFiles_AreLimited(t *testing.T) {
+	var m missingFiles
 	for i := range maxMissing/1000 + 3 {
 		files := make([]offeredFile, 1000)
 		for n := range files {

@@ -45,13 +45,13 @@ type uploads struct {
 	l  *Link
 	mu sync.Mutex
 	// seen is what ended uploads have received through the link.
-	seen   transfer.Totals
-	count  int
-	byID   map[string]*upload
-	absent missing
-	ended  []string // their IDs, oldest first
-	asking int
-	open   int
+	seen    transfer.Totals
+	count   int
+	byID    map[string]*upload
+	missing missingFiles
+	ended   []string // their IDs, oldest first
+	asking  int
+	open    int
 
 	parsing map[int]bool // the visitors whose announcement is being read; each may take a lot of memory
 }
@@ -176,7 +176,7 @@ func (up *upload) ask(ctx context.Context) {
 			us.open--
 			up.open = false
 			us.mu.Unlock()
-			us.absent.update(up.view.Visitor, up.files, func(string) bool { return true })
+			us.missing.update(up.view.Visitor, up.files, func(string) bool { return true })
 			us.l.report(Received{up.view, transfer.Result{}, err})
 		}
 	}
@@ -353,7 +353,7 @@ func (up *upload) end() {
 	us.seen.Bytes += result.Bytes
 	us.mu.Unlock()
 	up.mu.Lock()
-	absent := int64(len(files)) - result.Files
+	missing := int64(len(files)) - result.Files
 	switch {
 	case err != nil:
 	case up.form:
@@ -361,8 +361,8 @@ func (up *upload) end() {
 		if err == nil && result.LeftOut > 0 {
 			err = leftOutBecause(result)
 		}
-	case absent > 0:
-		result.LeftOut = max(result.LeftOut, absent)
+	case missing > 0:
+		result.LeftOut = max(result.LeftOut, missing)
 		err = cause
 	}
 	up.result, up.err = result, err
@@ -372,8 +372,8 @@ func (up *upload) end() {
 			lost[n.Path] = true
 		}
 	}
-	all := err != nil && (up.form || len(lost) == 0 || absent > int64(len(lost))) // which files are lost is not known
-	us.absent.update(up.view.Visitor, files, func(path string) bool { return all || lost[path] })
+	unnamed := up.form || len(lost) == 0 || missing > int64(len(lost)) // it is not known which files are lost
+	us.missing.update(up.view.Visitor, files, func(path string) bool { return lost[path] || err != nil && unnamed })
 	us.l.report(Received{up.view, result, err})
 	close(up.done)
 	us.forgetLater(up)

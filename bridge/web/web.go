@@ -271,7 +271,7 @@ func (l *Link) Err() error { return context.Cause(l.ctx) }
 
 // Missing returns how many files of accepted uploads have not arrived, and were not sent again by their visitor. A form
 // of which a part has not arrived counts as one file.
-func (l *Link) Missing() int { return l.uploads.absent.count() }
+func (l *Link) Missing() int { return l.uploads.missing.count() }
 
 // LeftOut returns how many entries of Options.Paths are not shared, and the first 1,000 of them with the reasons.
 func (l *Link) LeftOut() (count int, notes []transfer.Note) {

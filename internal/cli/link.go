@@ -129,7 +129,6 @@ type linking struct {
 	done    int           // complete downloads and uploads
 	texts   int           // text messages that have arrived
 	refused error         // why a file cannot be downloaded
-	broken  error         // why the last incomplete upload is incomplete
 	leftOut int           // entries that are not shared
 	bars    map[int]int64 // the last reported tenth, by upload number
 }
@@ -189,7 +188,7 @@ func (k *linking) outcome(ctx context.Context, missing int64, why error) error {
 	case k.refused != nil:
 		return exit(exitPartly, k.refused)
 	case missing > 0:
-		return exit(exitPartly, fmt.Errorf("%s did not arrive: %w", plural(missing, "file", "files"), k.broken))
+		return exit(exitPartly, fmt.Errorf("%s did not arrive; the output lists what was left out", plural(missing, "file", "files")))
 	case k.done+k.texts > 0 && k.leftOut > 0:
 		return exit(exitPartly, fmt.Errorf("%s could not be shared", plural(int64(k.leftOut), "entry", "entries")))
 	case k.done+k.texts > 0:
@@ -424,8 +423,7 @@ func (k *linking) received(ev web.Received) {
 		}
 	}
 	if ev.Err != nil {
-		k.broken = fmt.Errorf("an upload is incomplete (%s arrived): %w", plural(ev.Result.Files, "file", "files"), ev.Err)
-		k.out.note("%v", k.broken)
+		k.out.note("an upload is incomplete (%s arrived): %v", plural(ev.Result.Files, "file", "files"), ev.Err)
 		return
 	}
 	k.done++

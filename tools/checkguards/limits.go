@@ -353,7 +353,7 @@ var limits = []section{
 		{"", "no body in a request that only reads", "web-get-body", proof{"./bridge/web", "TestLink_ReadsWithABodyEnd", ""}},
 		{"", "only by the visitor that announced it", "web-own-upload", proof{"./bridge/web", "TestLink_LimitsHold", ""}},
 		{"downloads that fail and that a link reports", "one report a minute for each file and visitor", "web-not-sent", proof{"./bridge/web", "TestLink_SharesFilesFoldersAndText", ""}},
-		{"files that a link's visitors have announced and not sent", "200,000; beyond that, they count as missing even if they are sent again", "web-missing", proof{"./bridge/web", "TestMissing_IsLimited", ""}},
+		{"files that a link's visitors have announced and not sent", "200,000; beyond that, they count as missing even if they are sent again", "web-missing", proof{"./bridge/web", "TestMissingFiles_AreLimited", ""}},
 		{"downloads that a link records and reports", "one entry for each file and visitor, one report a minute", "web-sent", proof{"./bridge/web", "TestLink_RepeatedDownloadsTakeNoMemory", ""}},
 		{"", "", "web-file-number", proof{"./bridge/web", "TestLink_RepeatedDownloadsTakeNoMemory", ""}},
 		{"", "64 separate parts of each", "web-spans", proof{"./bridge/web", "TestSpans_AreLimited", ""}},

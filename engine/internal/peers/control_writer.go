@@ -35,7 +35,7 @@ func newControlWriter(stream *transport.Stream) *controlWriter {
 func (w *controlWriter) queue(frame []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.mayWriteLocked(frame) && w.stream.TryWriteFrame(frame) == nil {
+	if w.mayWriteLocked(frame) && w.stream.TryWriteFrame(frame) {
 		w.direct += len(frame)
 		return true
 	}

@@ -291,9 +291,9 @@ func (s *Stream) WriteMessage(m wire.Message) error {
 // WriteFrame writes an encoded frame, within 15 s.
 func (s *Stream) WriteFrame(frame []byte) error { return s.writeWithin(frame, writeTimeout) }
 
-// TryWriteFrame writes an encoded frame if flow control allows it now; otherwise it writes nothing of it and returns an
-// error. The connection keeps the frame in memory until congestion control lets it go.
-func (s *Stream) TryWriteFrame(frame []byte) error { return s.s.TryWriteAll(frame) }
+// TryWriteFrame writes an encoded frame if flow control allows it now, and reports whether it has; otherwise nothing of it
+// is written. It does not wait: the connection keeps the frame in memory until congestion control allows it to be sent.
+func (s *Stream) TryWriteFrame(frame []byte) bool { return s.s.TryWriteAll(frame) == nil }
 
 func (s *Stream) writeWithin(frame []byte, limit time.Duration) error {
 	_ = s.s.SetWriteDeadline(time.Now().Add(limit))
