@@ -26,6 +26,7 @@ const linkQR = 176
 // browserLink is an open link for a browser, as web.Open returns it.
 type browserLink interface {
 	URLs() []string
+	Missing() int // files of accepted uploads that have not arrived
 	Close()
 }
 
@@ -46,7 +47,9 @@ type linkDialog struct {
 	state   *widgets.Paragraph // what is happening now
 	outcome *widgets.Paragraph // what has arrived or has been downloaded
 	said    *widgets.Paragraph // the newest text of the visitor, apart from what this program says
+	missing *widgets.Paragraph // how many files have not arrived
 	asked   *widgets.Paragraph // what a visitor wants to send
+	origin  *widgets.Paragraph // of the question: the visitor's address and the folder
 	warning *widgets.Paragraph
 	usual   []*widget.Button  // shown while there is no question
 	copied  *widget.Button    // one of them; useless after opened
@@ -64,6 +67,7 @@ type linkDialog struct {
 // uploadQuestion is an upload that waits for an answer.
 type uploadQuestion struct {
 	upload web.Upload
+	free   string     // the folder and its free space, as text
 	answer chan error // has a buffer of one
 }
 
@@ -141,6 +145,10 @@ func (d *linkDialog) build() {
 	d.said.Hide()
 	d.asked = widgets.NewParagraph("", widgets.SizeBody, theme.ColorNameForeground)
 	d.asked.Hide()
+	d.origin = widgets.Hint("")
+	d.origin.Hide()
+	d.missing = centred(widgets.NewParagraph("", widgets.SizeBody, widgets.ColorBad))
+	d.missing.Hide()
 	d.show = widgets.NewButton(tr("Show in folder"), widget.MediumImportance, nil)
 	d.show.Hide()
 	d.invite = widgets.NewStacked(widgets.Gap,
@@ -148,7 +156,7 @@ func (d *linkDialog) build() {
 		centred(widgets.NewParagraph(address, widgets.SizeCode, theme.ColorNameForeground)),
 		centred(widgets.Hint(what)))
 	d.warning = centred(widgets.Hint(tr("Not encrypted: others on this network could read what you exchange.")))
-	body := widgets.NewStacked(widgets.Gap, d.invite, d.state, d.asked, d.outcome, container.NewCenter(d.show), d.said, d.warning)
+	body := widgets.NewStacked(widgets.Gap, d.invite, d.state, d.asked, d.origin, d.missing, d.outcome, container.NewCenter(d.show), d.said, d.warning)
 	d.m = u.dialogs.modal(tr("A phone without Multipeer"), body, 420, d.newButtons(address)...)
 	d.m.Closed = d.closed
 	d.m.Show()
@@ -208,12 +216,14 @@ func (d *linkDialog) refresh() {
 	if first != nil {
 		title = tr("{{.Device}} wants to send files", "Device", deviceText(first.upload.Visitor))
 		d.asked.SetText(uploadText(first.upload))
+		d.origin.SetText(joined(first.upload.Visitor.Addr.String(), first.free))
 		d.warning.Align = fyne.TextAlignLeading
 	}
 	if d.m != nil {
 		d.m.SetTitle(title)
 	}
 	widgets.Show(d.asked, first != nil)
+	widgets.Show(d.origin, first != nil)
 	widgets.Show(d.state, first == nil) // the title says who it is
 	for _, b := range d.usual {
 		widgets.Show(b, first == nil && !(b == d.copied && d.opened))
@@ -261,7 +271,7 @@ func uploadText(up web.Upload) string {
 
 // ask waits for the user's answer about an upload. It is called on a goroutine of the link.
 func (d *linkDialog) ask(ctx context.Context, up web.Upload) error {
-	q := &uploadQuestion{up, make(chan error, 1)}
+	q := &uploadQuestion{up, freeIn(d.folder, up.Bytes), make(chan error, 1)}
 	d.u.o.Do(func() {
 		d.asking = append(d.asking, q)
 		d.u.trace("upload asked %d", up.Number)
@@ -365,6 +375,9 @@ func (d *linkDialog) received(ev web.Received) {
 		d.outcome.SetText(d.outcome.Text + "\n" + said)
 	}
 	d.outcome.Show()
+	missing := d.link.Missing()
+	d.missing.SetText(trn("{{.N}} files have not arrived. The phone can send them again.", int64(missing)))
+	widgets.Show(d.missing, missing > 0)
 	if len(saved) > 0 {
 		path := filepath.Join(d.folder, filepath.FromSlash(saved[0]))
 		d.show.OnTapped = func() {

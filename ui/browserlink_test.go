@@ -16,11 +16,13 @@ import (
 
 // fakeLink is a link that no browser opens.
 type fakeLink struct {
-	opts   web.Options
-	closed chan struct{}
+	opts    web.Options
+	closed  chan struct{}
+	missing int
 }
 
 func (f *fakeLink) URLs() []string { return []string{"http://192.168.1.20:8421/k7q2-m9xd/"} }
+func (f *fakeLink) Missing() int   { return f.missing }
 func (f *fakeLink) Close()         { close(f.closed) }
 
 // newLinkStage returns a window whose links are fake, and the link that was opened last.
@@ -28,7 +30,7 @@ func newLinkStage(t *testing.T) (*stage, func() *fakeLink) {
 	t.Helper()
 	opened := make(chan *fakeLink, 5)
 	st := newStageWith(t, Options{OpenLink: func(_ context.Context, o web.Options) (browserLink, error) {
-		f := &fakeLink{o, make(chan struct{})}
+		f := &fakeLink{opts: o, closed: make(chan struct{})}
 		opened <- f
 		return f, nil
 	}})
@@ -188,7 +190,8 @@ func TestBrowserLink_IgnoresAPressWhenItsTextMovesTheButtons(t *testing.T) {
 }
 
 // TestLinkDialog_SaysWhatArrived: an upload of which nothing arrives is not announced as received, notes about files are
-// shown, and text of the visitor stays apart from what this program says.
+// shown, files that are missing are counted until they arrive, and text of the visitor stays apart from what this program
+// says.
 func TestLinkDialog_SaysWhatArrived(t *testing.T) {
 	st, link := newLinkStage(t)
 	st.links.start(nil)
@@ -198,11 +201,16 @@ func TestLinkDialog_SaysWhatArrived(t *testing.T) {
 	visitor := web.Visitor{Number: 1, Device: "iPhone"}
 	up := web.Upload{Visitor: visitor, Number: 1, Names: []string{"a.pdf"}, Items: 1, Files: 1, Bytes: 12}
 	st.notes.seen(false)
+	f.missing = 2
 	go f.opts.OnEvent(web.Received{Upload: up, Err: transfer.ErrInterrupted})
 	st.l.until(t, "the end", func() bool { return strings.Contains(d.outcome.Text, "Nothing was received") })
 	if n := <-st.desk.notices; strings.Contains(n.Title+n.Body, "received") {
 		t.Errorf("the notification is %q, %q", n.Title, n.Body)
 	}
+	if !d.missing.Visible() || !strings.Contains(d.missing.Text, "2 files have not arrived") {
+		t.Errorf("the dialog says %q about missing files", d.missing.Text)
+	}
+	f.missing = 1
 	go f.opts.OnEvent(web.Received{Upload: up, Result: transfer.Result{
 		Totals: transfer.Totals{Files: 1}, Saved: []string{"a.pdf"}, Unkept: 1,
 		Notes: []transfer.Note{{Path: "a.pdf", Saved: "a.pdf", Err: transfer.ErrNotDurable}},
@@ -210,6 +218,12 @@ func TestLinkDialog_SaysWhatArrived(t *testing.T) {
 	st.l.until(t, "the note", func() bool {
 		return strings.Contains(d.outcome.Text, "saved to") && strings.Contains(d.outcome.Text, "a.pdf: ")
 	})
+	if !d.missing.Visible() { // a file of the earlier upload
+		t.Error("a later upload hides that a file is missing")
+	}
+	f.missing = 0
+	go f.opts.OnEvent(web.Received{Upload: up, Result: transfer.Result{Totals: transfer.Totals{Files: 1}, Saved: []string{"a.pdf"}}})
+	st.l.until(t, "everything", func() bool { return !d.missing.Visible() })
 	was := d.outcome.Text
 	go f.opts.OnEvent(web.Said{Visitor: visitor, Text: "All files were saved."})
 	st.l.until(t, "the text", func() bool { return strings.Contains(d.said.Text, "All files were saved.") && d.said.Visible() })

@@ -44,7 +44,7 @@ func TestTransferCard_EachState(t *testing.T) {
 				labels = append(labels, o.(*widget.Button).Text)
 			}
 			want := map[bool]map[engine.TransferState][]string{
-				true:  {engine.Offered: {"Accept", "Accept and save to…", "Decline", "Block…"}, engine.Delivered: {"Show in folder", "Open", "Copy"}},
+				true:  {engine.Offered: {"Accept", "Decline", "Accept and save to…", "Block…"}, engine.Delivered: {"Show in folder", "Open", "Copy"}},
 				false: {engine.Declined: {"Send again"}, engine.Cancelled: {"Send again"}, engine.Failed: {"Send again"}},
 			}[in][state]
 			if !slices.Equal(labels, want) && len(labels)+len(want) > 0 {

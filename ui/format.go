@@ -127,7 +127,7 @@ func status(t engine.Transfer) string {
 		if t.ByPeer {
 			return joined(progressOf(t), tr("paused by {{.Name}}", name...))
 		}
-		return joined(progressOf(t), tr("paused"))
+		return joined(progressOf(t), tr("paused by you"))
 	case engine.Offered:
 		if t.Incoming {
 			return joined(content(t), tr("from {{.Name}}", name...))

@@ -32,18 +32,28 @@ func (ts *transfers) examine(c *transferCard, t engine.Transfer) {
 	}
 	background(ts.u.bind, func(context.Context) (found, error) {
 		f := found{clashes: o.Conflicts(dir)}
-		if n, err := transfer.FreeSpace(dir); err == nil {
-			f.free = tr("Saves to {{.Folder}} ({{.Size}} free)", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
-			if int64(min(n, 1<<62)) < t.Bytes {
-				f.free = tr("Too large for {{.Folder}}: only {{.Size}} is free there", "Folder", filepath.Base(dir), "Size", size(int64(min(n, 1<<62))))
-			}
-		}
+		f.free = freeIn(dir, t.Bytes)
 		return f, nil
 	}, func(f found, _ error) {
 		if c.ask(f.free, f.clashes, ts.offersFrom(t.Peer)) {
 			ts.u.dirty.resized = true
 		}
 	})
+}
+
+// freeIn says where files are saved, and how much space is free there, or that bytes do not fit. It is empty if the free
+// space is unknown.
+func freeIn(dir string, bytes int64) string {
+	n, err := transfer.FreeSpace(dir)
+	if err != nil {
+		return ""
+	}
+	free := int64(min(n, 1<<62))
+	details := []any{"Folder", filepath.Base(dir), "Size", size(free)}
+	if free < bytes {
+		return tr("Too large for {{.Folder}}: only {{.Size}} is free there", details...)
+	}
+	return tr("Saves to {{.Folder}} ({{.Size}} free)", details...)
 }
 
 // previewBox is the size in which the preview of an offer is shown.

@@ -212,17 +212,11 @@ func (c *transferCard) existing() transfer.Existing {
 // rebuild shows the parts that fit the current state.
 func (c *transferCard) rebuild() {
 	t := c.now
-	icon := widgets.IconFolder
-	if t.Folders == 0 && t.Items == 1 {
-		icon = widgets.IconFile
-		if len(t.Names) == 1 && thumbnail.MayBe(t.Names[0]) {
-			icon = widgets.IconPicture
-		}
-	}
 	if t.State > engine.Delivered && !isOwnEnd(t) {
-		icon = widgets.IconFailed
+		c.icon.SetResource(widgets.IconFailed)
+	} else {
+		c.icon.SetResource(contentIcon(t))
 	}
-	c.icon.SetResource(icon)
 	begun := !t.State.Final() && t.State != engine.Offered
 	asks := t.State == engine.Offered && t.Incoming
 	widgets.Show(c.details, asks)
@@ -255,8 +249,8 @@ func (c *transferCard) rebuild() {
 	switch {
 	case asks:
 		c.accept = add(tr("Accept"), widget.HighImportance, c.press(c.acceptShown))
-		add(tr("Accept and save to…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
 		add(tr("Decline"), widget.MediumImportance, c.actions.decline)
+		add(tr("Accept and save to…"), widget.MediumImportance, c.press(func() { c.actions.acceptInto() }))
 		add(tr("Block…"), widget.LowImportance, c.actions.block)
 		if len(c.waiting) > 1 { // last, because it may appear while the user aims at another button
 			add(tr("Accept all {{.N}}", "N", len(c.waiting)), widget.MediumImportance, c.press(c.acceptCounted))
@@ -275,6 +269,20 @@ func (c *transferCard) rebuild() {
 	widgets.Show(c.buttons, len(c.buttons.Objects) > 0)
 	c.listFiles()
 	c.Refresh()
+}
+
+// contentIcon returns the icon of what is transferred: a folder, one or several files, or pictures only.
+func contentIcon(t engine.Transfer) fyne.Resource {
+	notPicture := func(name string) bool { return !thumbnail.MayBe(name) }
+	switch {
+	case t.Folders > 0:
+		return widgets.IconFolder
+	case int64(len(t.Names)) == t.Items && !slices.ContainsFunc(t.Names, notPicture):
+		return widgets.IconPicture
+	case t.Items > 1:
+		return widgets.IconFiles
+	}
+	return widgets.IconFile
 }
 
 // listFiles lists the first few received files, each with a link. Pictures are in the album.

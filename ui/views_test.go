@@ -322,7 +322,7 @@ var views = []struct {
 		s.settle()
 		d.take(web.Opened{Visitor: web.Visitor{Number: 1, Device: "iPhone"}})
 		d.take(web.Received{Upload: web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}}, Result: transfer.Result{Totals: transfer.Totals{Files: 12}, Saved: []string{"a"}}})
-		d.asking = append(d.asking, &uploadQuestion{web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone"}, Names: []string{"IMG_0001.heic", "IMG_0002.heic", "A video with a rather long name from the lake.mov", "x"}, Items: 14, Files: 14, Bytes: 1_400_000_000}, make(chan error, 1)})
+		d.asking = append(d.asking, &uploadQuestion{web.Upload{Visitor: web.Visitor{Number: 1, Device: "iPhone", Addr: netip.MustParseAddr("192.168.1.23")}, Names: []string{"IMG_0001.heic", "IMG_0002.heic", "A video with a rather long name from the lake.mov", "x"}, Items: 14, Files: 14, Bytes: 1_400_000_000}, "Saves to Downloads (70.0 GB free)", make(chan error, 1)})
 		d.refresh()
 	}},
 	{"banner", func(s *stage) {

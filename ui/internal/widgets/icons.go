@@ -14,6 +14,7 @@ import (
 // The app's own icons, all with the same stroke width.
 var (
 	IconFile      = newIcon("file", theme.ColorNamePrimary)
+	IconFiles     = newIcon("files", theme.ColorNamePrimary)
 	IconFolder    = newIcon("folder", theme.ColorNamePrimary)
 	IconPicture   = newIcon("picture", theme.ColorNamePrimary)
 	IconEveryone  = newIcon("everyone", theme.ColorNamePrimary)
