@@ -38,10 +38,10 @@ const announced = 1500 * time.Millisecond
 
 var (
 	self, _    = os.Executable()
-	cliProgram string // the terminal program
+	cliProgram string // the command-line tool
 )
 
-// program returns the terminal program as a contender, run as people run it: the sender names the receiver by its
+// program returns the command-line tool as a contender, run as people run it: the sender names the receiver by its
 // address or by its name.
 func program(name string, byName bool) contender {
 	// common returns the flags of one side. The service type keeps other peers on this machine away.

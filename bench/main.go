@@ -48,7 +48,7 @@ func main() {
 	flag.IntVar(&s.medium, "medium", 200, "number of files of 5 MiB")
 	flag.StringVar(&s.only, "only", "", "what to measure: loopback, cable, gigabit, wifi, huge, busy, latency, mesh (comma-separated; empty means all)")
 	flag.StringVar(&s.report, "report", "", "write the results as Markdown to this file, and a plot next to it")
-	flag.StringVar(&s.cli, "cli", "build/multipeer-cli", "the terminal program, which is measured as people run it")
+	flag.StringVar(&s.cli, "cli", "build/multipeer-cli", "the command-line tool, which is measured as people run it")
 	flag.IntVar(&s.mesh, "mesh", 64, "number of peers in the mesh")
 	flag.Parse()
 	program, err := filepath.Abs(s.cli)

@@ -101,7 +101,7 @@ func (w *report) write(path string) error {
 	b.WriteString("# Performance\n\n")
 	head := fmt.Sprintf("`make bench` wrote this page on %s (%s/%s, %d processors, %s). Figures are medians of %d runs. Each run starts a sender process and a receiver process; files are in memory (tmpfs). ",
 		w.began.Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), w.settings.runs)
-	head += machine() + " Compare the ratios: absolute figures depend on the machine and its load. \"Time, Multipeer = 1\" is the time of a row divided by that of Multipeer's first row: less than 1 is faster than Multipeer. Multipeer is the terminal program, as people use it; \"the engine alone\" is a small program built on the engine. Peak memory is that of the sender and the receiver, with their child processes. Rows without encryption are marked; bare QUIC is quic-go with its default settings."
+	head += machine() + " Compare the ratios: absolute figures depend on the machine and its load. \"Time, Multipeer = 1\" is the time of a row divided by that of Multipeer's first row: less than 1 is faster than Multipeer. Multipeer is the command-line tool, as people use it; \"the engine alone\" is a small program built on the engine. Peak memory is that of the sender and the receiver, with their child processes. Rows without encryption are marked; bare QUIC is quic-go with its default settings."
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		head += fmt.Sprintf(" TCP uses %s congestion control unless a row says otherwise.", strings.TrimSpace(string(cc)))
 	}

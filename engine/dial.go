@@ -56,10 +56,10 @@ func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 // where multicast does not work, and returns the peers found, connected as after Dial. It takes some seconds and sends
 // two packets to each address: only call it in response to a user's action. An error says why not every address was
 // probed, and comes with the peers found. An engine that is hidden from strangers connects to known peers only. With
-// Config.PacketConn or Config.Discovery, which may stand for another network, the error is ErrUnavailable.
+// Config.PacketConn or Config.Discovery, which may stand for another network, the error is ErrInvalid.
 func (e *Engine) Search(ctx context.Context) ([]PeerID, error) {
 	if e.Self().Running && (e.cfg.PacketConn != nil || e.cfg.Discovery != nil) {
-		return nil, fmt.Errorf("searching: %w: this engine has a network of its own", ErrUnavailable)
+		return nil, fmt.Errorf("searching: %w: not possible with Config.PacketConn or Config.Discovery", ErrInvalid)
 	}
 	return e.peers.Search(ctx)
 }

@@ -85,11 +85,11 @@ func withErrors(op string, results []Result) ([]Result, error) {
 	return results, errors.Join(errs...)
 }
 
-// Post is Send without the wait for answers: it queues the message in the order of the calls. Failures are in the
-// Delivery only, also ErrNotConnected and ErrNoPeer. While 256 messages to a peer are pending it waits for room, at
-// most until ctx ends: then that peer gets none. A peer whose program does not read can delay it for 30 s. ctx does not
-// affect what is queued; SendTimeout does. Do not call Post without bound from the function that receives messages: two
-// programs that do so wait for each other.
+// Post is Send without the wait for answers: it queues the message in the order of the calls. All failures, including
+// ErrNotConnected and ErrNoPeer, are reported in the Delivery only. While 256 messages to a peer are pending it waits
+// for room, until ctx ends at the latest: then the message is not queued for that peer. A peer whose program does not
+// read can delay it for 30 s. ctx does not affect what is queued; SendTimeout does. Do not call Post an unbounded
+// number of times from the function that receives messages: two programs that do so wait for each other.
 func (e *Engine) Post(ctx context.Context, v any, to ...PeerID) (*Delivery, error) {
 	return postMessage(ctx, e, wire.Text{}, v, to)
 }

@@ -48,9 +48,9 @@ func (e *Engine) OfferWith(ctx context.Context, to PeerID, opts OfferOptions, pa
 	return e.offer(ctx, to, opts, source, nil)
 }
 
-// OfferEach is OfferWith to several peers at once, named as for Send, and returns a Transfer for each, without
-// repetitions. The source is read once for all that keep pace with each other. A Transfer that could not be made has only
-// Peer, State (Failed) and Err. The error joins those, or says why there is no offer at all.
+// OfferEach is like OfferWith, for several peers at once, named as for Send, and returns a Transfer for each, without
+// repetitions. The source is read once for all that keep pace with each other. A Transfer that could not be made has
+// only Peer, State (Failed) and Err. The error joins those, or says why there is no offer at all.
 func (e *Engine) OfferEach(ctx context.Context, to []PeerID, opts OfferOptions, paths ...string) ([]Transfer, error) {
 	to, err := e.recipients(to)
 	if err != nil {

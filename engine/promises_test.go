@@ -84,7 +84,7 @@ func TestHandleStream_RefusesNamesThatNoPeerCanSend(t *testing.T) {
 func TestSearch_StaysOnTheNetworkOfTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := enginetest.New(t, latency).Start(engine.Config{})
-		if _, err := a.Search(t.Context()); !errors.Is(err, engine.ErrUnavailable) {
+		if _, err := a.Search(t.Context()); !errors.Is(err, engine.ErrInvalid) {
 			t.Error(err)
 		}
 	})

@@ -127,8 +127,10 @@ type Message struct {
 func (m Message) Decode(v any) error {
 	b, bytes := v.(*[]byte)
 	switch {
-	case bytes != (m.Data != nil):
-		return fmt.Errorf("message: %w: cannot decode raw bytes as JSON, or JSON as raw bytes", ErrInvalid)
+	case bytes && m.Data == nil:
+		return fmt.Errorf("message: %w: it is JSON, not raw bytes", ErrInvalid)
+	case !bytes && m.Data != nil:
+		return fmt.Errorf("message: %w: it is raw bytes, not JSON", ErrInvalid)
 	case bytes:
 		*b = slices.Clone(m.Data)
 		return nil

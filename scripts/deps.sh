@@ -111,7 +111,7 @@ for group in "$@"; do
 		}
 		;;
 	*)
-		echo "On $(uname -s) a C compiler has to be installed by hand for the window (see docs/building.md). The terminal program needs none: go build ./cmd/multipeer-cli" >&2
+		echo "On $(uname -s) a C compiler has to be installed by hand for the window (see docs/building.md). The command-line tool needs none: go build ./cmd/multipeer-cli" >&2
 		;;
 	esac
 done

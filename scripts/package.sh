@@ -1,5 +1,5 @@
 #!/bin/sh
-# package.sh [archives] - creates build/packages: reproducible archives of the terminal program for six targets; and,
+# package.sh [archives] - creates build/packages: reproducible archives of the command-line tool for six targets; and,
 # without "archives", a .deb and a tar.xz with the window for this machine, and a Windows program if its compiler is
 # installed.
 set -eu
@@ -57,7 +57,7 @@ bill() {
 		{ cat "$tmp/bill" >&2; exit 1; }
 }
 
-echo "== the terminal program, static, for six targets"
+echo "== the command-line tool, static, for six targets"
 CGO_ENABLED=0 go build -trimpath -o "$tmp/cli" ./cmd/multipeer-cli
 mkdir -p "$tmp/share/man" "$tmp/share/completions"
 "$tmp/cli" man "$tmp/share/man"

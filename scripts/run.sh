@@ -14,7 +14,7 @@ build_window() {
 	sh scripts/progress.sh "the window: compiled" go build -v -tags $tags -o build/multipeer .
 }
 
-# receive_meanwhile builds the window while the terminal program receives, and stops that program when the window is
+# receive_meanwhile builds the window while the command-line tool receives, and stops that program when the window is
 # built.
 receive_meanwhile() {
 	build_window &
@@ -37,7 +37,7 @@ if [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 	echo "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set), so the window cannot open."
 	echo "Building the same engine for the terminal; the first build takes about a minute."
 	build_cli
-	echo "The terminal program receives into $into and asks first. Ctrl-C ends it."
+	echo "The command-line tool receives into $into and asks first. Ctrl-C ends it."
 	exec build/multipeer-cli receive --into "$into"
 fi
 sh scripts/deps.sh build
@@ -45,9 +45,9 @@ if [ "$(go list -tags $tags -f '{{.Stale}}' $slowest)" = false ]; then
 	echo "Building the window."
 	build_window
 else
-	echo "Building the terminal program first, which takes about a minute; the window takes four more minutes on two processors, most of it for one package, the graphics library."
+	echo "Building the command-line tool first, which takes about a minute; the window takes four more minutes on two processors, most of it for one package, the graphics library."
 	build_cli
-	echo "Until the window is built, the terminal program receives into $into and asks first. Ctrl-C ends both."
+	echo "Until the window is built, the command-line tool receives into $into and asks first. Ctrl-C ends both."
 	receive_meanwhile
 fi
 echo "Opening the window. Ctrl-C closes it."

@@ -1,5 +1,5 @@
 #!/bin/sh
-# wheels.sh - builds the Python package: a wheel that contains the terminal program for each of six systems, and the source,
+# wheels.sh - builds the Python package: a wheel that contains the command-line tool for each of six systems, and the source,
 # into build/wheels. With names of systems, such as linux-amd64, only those.
 set -eu
 cd "$(dirname "$0")/.."

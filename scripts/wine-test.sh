@@ -1,5 +1,5 @@
 #!/bin/sh
-# wine-test.sh [PICTURE.png] - starts the Windows programs of build/packages under wine and Xvfb: the terminal program
+# wine-test.sh [PICTURE.png] - starts the Windows programs of build/packages under wine and Xvfb: the command-line tool
 # creates an identity, the window opens, is used by the keyboard, and closes cleanly. Wine 8 has neither the UDP sockets
 # that Go needs nor Unix sockets: the window reports that it cannot use the network, and nothing is sent. Needs: wine
 # wine64 gcc-mingw-w64-x86-64 imagemagick, and what deps.sh test installs.
@@ -31,7 +31,7 @@ if [ ! -e "$system32/bcryptprimitives.dll" ]; then # wine 8 lacks it, and Go get
 fi
 export WINEDLLOVERRIDES='bcryptprimitives=n,b;mscoree,mshtml='
 id=$(timeout 60 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' --name Wine --json id)
-case "$id" in *'"name":"Wine"'*) ;; *) echo "the terminal program printed: $id" >&2; exit 1 ;; esac
+case "$id" in *'"name":"Wine"'*) ;; *) echo "the command-line tool printed: $id" >&2; exit 1 ;; esac
 # The service cannot run here, but the registry value that starts it at login is written and removed.
 run='HKCU\Software\Microsoft\Windows\CurrentVersion\Run'
 timeout 120 wine "$tmp/Multipeer/multipeer-cli.exe" --profile 'C:\profile' serve --into 'C:\in box' --at-login on >"$tmp/said" 2>&1 || true
@@ -60,4 +60,4 @@ for _ in $(seq 50); do kill -0 "$window" 2>/dev/null || break; sleep 0.2; done
 if kill -0 "$window" 2>/dev/null; then echo "the window did not close" >&2; cat "$tmp/window" >&2; exit 1; fi
 wait "$window" || grep -aq "^multipeer: opening a UDP port" "$tmp/window" || { echo "the window ended with an error" >&2; cat "$tmp/window" >&2; exit 1; }
 window=""
-echo "the terminal program and the window run under $(wine --version)"
+echo "the command-line tool and the window run under $(wine --version)"

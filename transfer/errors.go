@@ -17,7 +17,7 @@ var (
 	ErrDigest     = errors.New("the content arrived damaged")
 	ErrChanged    = errors.New("the file changed while it was being sent")
 	ErrUnreadable = errors.New("the file cannot be read")
-	ErrSpecial    = errors.New("links, devices and pipes are not sent")
+	ErrSpecial    = errors.New("symbolic links, device files and pipes are not sent")
 	ErrTooLong    = errors.New("the path is too long or too deep")
 	ErrTooMany    = errors.New("too many entries")
 	ErrTooMuch    = errors.New("more arrived than was offered")
@@ -42,7 +42,7 @@ var (
 	// how much is to come.
 	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
 	// ErrPrivate is a folder that is never sent: a profile of Multipeer, or the files of transfers that are not complete.
-	ErrPrivate = errors.New("the private key of Multipeer and incomplete files are never sent")
+	ErrPrivate = errors.New("Multipeer's private key and incomplete files are never sent")
 	// ErrResources is a limit of the process or the system that other work has used up: open files, or memory.
 	ErrResources = errors.New("too many files are open on the device, or its memory is used up")
 	// ErrTotal is a file that would make the whole transfer larger than 2^62 bytes.
@@ -53,7 +53,7 @@ var (
 	// ErrUnmounted means that Dir is not the folder in which the transfer began or that was chosen for it, and that its data
 	// is not here: the disk of the folder is not mounted, or something else is in its place. The transfer waits until that
 	// changes.
-	ErrUnmounted = errors.New("the receiving folder is not the one that was chosen; connect its disk, or move away what has replaced it")
+	ErrUnmounted = errors.New("the receiving folder is not the one that was chosen; connect its disk, or remove what has taken its place")
 
 	// ErrTimes, ErrExec, ErrGrew and ErrNotDurable appear in notes of entries that were saved.
 	ErrTimes      = errors.New("the modification time was not kept")

@@ -34,7 +34,7 @@ func (s *stage) finalFolder(name string) (folder *openFolder, done func(), err e
 	}
 	if s.pinned[top] != nil && !isRoot(root, s.pinned[top]) { // guard: merge-pinned
 		_ = root.Close()
-		return nil, nil, fmt.Errorf("%w: another folder is in the place of %s now", ErrDenied, top)
+		return nil, nil, fmt.Errorf("%w: another folder has taken the place of %s", ErrDenied, top)
 	}
 	if deep {
 		first := root

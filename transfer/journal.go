@@ -19,7 +19,7 @@ import (
 // There are two levels of durability. Written data survives a crash of this program, because the system keeps it. Only
 // synced data survives a power cut, and a record marks each sync. So a journal written since the current boot counts in
 // full, and an older one only up to what its last such record covers. bbolt, which holds the rest of the program's
-// state, syncs at each commit or may be torn by a power cut.
+// state, has to sync at each commit: otherwise a power cut can corrupt it.
 const (
 	jourStart   = 'T' // first: the key of the transfer
 	jourBoot    = 'B' // the boot in which the following records were written

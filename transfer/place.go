@@ -123,11 +123,11 @@ func (p Place) check(dir string, root *os.Root) error {
 	}
 	switch {
 	case now.path != want.path || !os.SameFile(opened, found): // guard: place-path
-		return fmt.Errorf("%w: %s leads to %s now", ErrUnmounted, dir, now.path)
+		return fmt.Errorf("%w: %s now leads to %s", ErrUnmounted, dir, now.path)
 	case now.mount != want.mount && now.mount != "" && want.mount != "": // guard: place-mount
 		return fmt.Errorf("%w: the disk of %s was mounted at %s", ErrUnmounted, dir, want.mount)
 	case now.owner != want.owner && now.owner != self(): // guard: place-owner
-		return fmt.Errorf("%w: %s belongs to another user now", ErrUnmounted, dir)
+		return fmt.Errorf("%w: %s now belongs to another user", ErrUnmounted, dir)
 	}
 	return nil
 }

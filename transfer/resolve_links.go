@@ -65,8 +65,8 @@ func resolveLinks(p string) (string, error) {
 	return resolved, nil
 }
 
-// mayLink reports whether links of a user are followed: those of this user and of root. In a container without privileges,
-// root outside it appears as the overflow user, as all other users do that the container does not map
+// mayLink reports whether links of a user are followed: those of this user and of root. In an unprivileged container,
+// the host's root appears as the overflow user, like every other user that the container does not map
 // (user_namespaces(7)).
 func mayLink(owner string, readFile func(string) ([]byte, error)) bool {
 	if owner == self() || owner == "0" {

@@ -65,7 +65,7 @@ func (s *sender) answer(kind byte, body []byte, saved *Result) (end bool, err er
 			return false, fmt.Errorf("%w: more than %d progress records a second", ErrProtocol, maxProgress)
 		}
 		if pr.Phase == Finishing && !s.mayFinish() { // guard: finishing-early
-			return false, fmt.Errorf("%w: the receiver finishes before everything was sent", ErrProtocol)
+			return false, fmt.Errorf("%w: the receiver finished before everything was sent", ErrProtocol)
 		}
 		pr.Blocks, pr.Taken = s.b.acknowledged()
 		if s.opts.OnProgress != nil {

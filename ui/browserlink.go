@@ -408,7 +408,7 @@ func (d *linkDialog) ended(why error) {
 	case errors.Is(why, web.ErrGuessed):
 		d.u.say(tr("The link was closed because someone tried to guess it."))
 	case errors.Is(why, web.ErrExpired):
-		d.u.say(tr("The link has expired. Open a new one to go on."))
+		d.u.say(tr("The link has expired. Create a new one to continue."))
 	case why != nil && !errors.Is(why, web.ErrStopped):
 		d.u.fail(why, "", true)
 	}

@@ -123,7 +123,7 @@ func findingWords(f doctor.Finding) (what, remedy string) {
 	case doctor.NoNetwork:
 		return tr("This device has no network"), tr("Connect to Wi-Fi or plug in a network cable.")
 	case doctor.VPN:
-		return tr("A VPN is active: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in it.")
+		return tr("A VPN is active: {{.Which}}", "Which", f.Detail), tr("If devices can't find each other, turn the VPN off or allow local network access in its settings.")
 	case doctor.PortTaken:
 		return tr("The port is already in use, probably by another copy of Multipeer; using {{.Port}} instead", "Port", f.N), tr("Quit the other copy, or connect to this device by its address.")
 	case doctor.Clock:

@@ -52,7 +52,7 @@ func failure(err error, peer string, here bool) string {
 		return either(tr("This device's disk is full. Free some space, then ask the sender to try again."),
 			tr("{{.Name}}'s disk is full. Free some space there, then send again.", name...))
 	case errors.Is(err, transfer.ErrUnmounted):
-		return either(tr("The folder for these files is not where it was. Connect its disk, or move away what has replaced it."),
+		return either(tr("The folder for these files is no longer there. Connect its disk, or remove what has taken its place."),
 			tr("{{.Name}} can't find the folder for these files. Connect its disk there to continue.", name...))
 	case errors.Is(err, transfer.ErrReadOnly):
 		return either(tr("This device's disk is read-only. Choose another folder."),
@@ -74,7 +74,7 @@ func failure(err error, peer string, here bool) string {
 		return either(tr("Too many files are open on this device. Close some programs."),
 			tr("Too many files are open on {{.Name}}. Close some programs there.", name...))
 	case errors.Is(err, transfer.ErrPrivate):
-		return tr("The private key of Multipeer and incomplete files are never sent.")
+		return tr("Multipeer's private key and incomplete files are never sent.")
 	case errors.Is(err, transfer.ErrTooLong):
 		return tr("The path is too long or too deep. Use shorter names or fewer nested folders.")
 	case errors.Is(err, transfer.ErrTooMany):
@@ -181,7 +181,7 @@ func sessionError(err error, peer string, here bool) string {
 	case errors.Is(err, engine.ErrOwnKey):
 		return tr("That is this device. Enter the address of another one.")
 	case errors.Is(err, engine.ErrKicked):
-		return tr("{{.Name}} has disconnected this device. Ask its owner to connect again.", name...)
+		return tr("{{.Name}} has disconnected this device. Ask the owner of {{.Name}} to connect again.", name...)
 	case errors.Is(err, engine.ErrCancelled):
 		return tr("Cancelled.")
 	case errors.Is(err, engine.ErrMismatch):

@@ -44,7 +44,7 @@ func TestFolderPlaces_RememberTheFirst(t *testing.T) {
 func TestStalled_SaysThatTheFolderIsMissing(t *testing.T) {
 	newTestApp(t)
 	tr := engine.Transfer{State: engine.Stalled, Incoming: true, PeerName: "Ben", Err: transfer.ErrUnmounted}
-	if got, want := stalled(tr), "The folder for these files is not where it was. Connect its disk, or move away what has replaced it."; got != want {
+	if got, want := stalled(tr), "The folder for these files is no longer there. Connect its disk, or remove what has taken its place."; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -195,7 +195,7 @@ func (h *header) refresh() {
 	asked := h.u.invites.asked(t.id)
 	h.u.composer.await(asked)
 	if asked {
-		h.u.composer.placeHolder(tr("Accept the request to reply"))
+		h.u.composer.placeHolder(tr("To reply, accept the request"))
 	} else {
 		h.invite(tr("Message {{.Name}}, or drop files", "Name", name))
 	}

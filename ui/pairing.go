@@ -95,7 +95,7 @@ func (c *pairingCard) set(p engine.Pairing) bool {
 			c.title.SetText(tr("Your code"))
 			c.code.SetText(p.Code)
 			c.code.Show()
-			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure that this one is selected on it.", "Name", p.Name))
+			c.text.SetText(tr("{{.Name}}'s screen shows three codes. Make sure that this one is selected there.", "Name", p.Name))
 			add(tr("Yes, it's selected"), widget.HighImportance, c.press(func() { c.actions.confirm(p.Code) }))
 			add(tr("My code isn't there"), widget.MediumImportance, c.actions.reject)
 			add(tr("Not now"), widget.LowImportance, c.actions.cancel)

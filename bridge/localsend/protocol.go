@@ -272,7 +272,7 @@ func (o offer) text() (string, bool) {
 // maxNote is how much of a text is shown with an offer, in bytes.
 const maxNote = 900
 
-// maxNames is how many names of an offer are kept, since the history of transfers stores them.
+// maxNames is how many file names are kept of an offer. The history of transfers stores them.
 const maxNames = 20
 
 // describe returns the offer as a person sees it.

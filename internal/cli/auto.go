@@ -33,7 +33,7 @@ Without options, auto shows what is set, for one device or for all.`,
 			case (changes || off) && (len(args) == 0 || args[0] == "list"):
 				return exit(exitUsage, errors.New("specify the device: auto PEER --up-to 2GB --into DIR"))
 			case days < 0 || days > maxDays:
-				return exit(exitUsage, fmt.Errorf("--days must be between 0 and %d; 0 means that the rule does not end", maxDays))
+				return exit(exitUsage, fmt.Errorf("--days must be between 0 and %d; 0 means that the rule does not expire", maxDays))
 			case !changes && !off:
 				return p.still(func(e *engine.Engine) error { return p.showRules(e, args) })
 			}
@@ -87,7 +87,7 @@ func (p *program) changedRule(cmd *cobra.Command, rule engine.AutoAccept, upTo, 
 		}
 	}
 	if rule.Dir == "" {
-		return rule, exit(exitUsage, errors.New("--into is missing: it says into which folder the files go"))
+		return rule, exit(exitUsage, errors.New("--into is missing: it says which folder the files go into"))
 	}
 	if cmd.Flags().Changed("days") {
 		rule.Until = time.Time{}

@@ -210,7 +210,7 @@ func (p *program) chatEvent(e *engine.Engine, ev engine.Event, only []engine.Pee
 	case engine.Message:
 		p.printMessage(e, ev)
 	case *engine.Offer:
-		p.out.note("%s offers %s, but chat does not receive files; use 'multipeer-cli receive'", quoted(ev.Transfer.PeerName), what(ev.Transfer))
+		p.out.note("%s is offering %s, but chat does not receive files; use 'multipeer-cli receive'", quoted(ev.Transfer.PeerName), what(ev.Transfer))
 		if p.host == nil {
 			_ = ev.Decline()
 		}

@@ -45,7 +45,7 @@ contains no file names or messages. Start Multipeer on the other device first. E
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "address of a device that cannot be reached (HOST or HOST:PORT)")
+	c.Flags().StringVar(&to, "to", "", "`ADDRESS` of a device that cannot be reached (HOST or HOST:PORT)")
 	return c
 }
 
@@ -106,12 +106,12 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.OtherFirewall:
 		return "No answer from " + f.Detail + ".", "Is Multipeer running on the other device, and does the firewall on it allow Multipeer? Run multipeer-cli doctor on that device. A guest Wi-Fi may keep devices apart (\"client isolation\"): use another network. One direction is enough: if this device can be reached, connect from the other one."
 	case doctor.Filtered:
-		return fmt.Sprintf("%d devices can be reached, but none of them was heard by multicast: the network or this device drops multicast, or the devices do not announce themselves.", f.N), "Known devices are still found. Connect to new ones by link, QR code or address, or find them with multipeer-cli peers --search; one is enough, because connected devices tell each other about the rest. The network administrator can turn off \"IGMP snooping\" or \"multicast filtering\"."
+		return fmt.Sprintf("%d devices can be reached, but none of them was heard over multicast: the network or this device drops multicast, or the devices do not announce themselves.", f.N), "Known devices are still found. Connect to new ones by link, QR code or address, or find them with multipeer-cli peers --search; one is enough, because connected devices tell each other about the rest. The network administrator can turn off \"IGMP snooping\" or \"multicast filtering\"."
 	case doctor.Nobody:
 		if f.Err != nil {
-			return "No device was heard by multicast, and not every address on this network could be probed: " + engine.CleanLine(f.Err.Error()) + ".", "Give the address of the other device: doctor --to ADDRESS."
+			return "No device was heard over multicast, and not every address on this network could be probed: " + engine.CleanLine(f.Err.Error()) + ".", "Give the address of the other device: doctor --to ADDRESS."
 		}
-		return "No device was heard by multicast, and none answers on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall on it allow Multipeer? Run multipeer-cli doctor on that device, and multipeer-cli doctor --to ITS-ADDRESS on this one."
+		return "No device was heard over multicast, and none answered on this network.", "Is Multipeer running on the other device, on this same network (not a guest Wi-Fi, not another subnet), and does the firewall on it allow Multipeer? Run multipeer-cli doctor on that device, and multipeer-cli doctor --to ITS-ADDRESS on this one."
 	case doctor.Address:
 		return engine.CleanLine(f.Err.Error()) + ".", ""
 	case doctor.OtherSubnet:
@@ -121,13 +121,13 @@ func findingText(f doctor.Finding) (what, remedy string) {
 	case doctor.Refused:
 		return "Refused by " + f.Detail + ": this device is blocked there, or unknown devices are not accepted.", "Ask the owner of that device to accept this one."
 	case doctor.Version:
-		return "Another version of Multipeer runs on " + f.Detail + ".", "Update the older one."
+		return f.Detail + " is running another version of Multipeer.", "Update the older one."
 	case doctor.SameIdentity:
 		whose := f.ID.Short()
 		if f.N == 1 {
 			whose = "this device"
 		}
-		return "Two devices use the identity of " + whose + ": " + f.Detail + ". Data sent to this identity reaches only one of them.", "A profile was copied, or a disk was cloned. Give one of them an empty profile (--profile)."
+		return "Two devices are using the identity of " + whose + ": " + f.Detail + ". Data sent to this identity reaches only one of them.", "A profile was copied, or a disk was cloned. Give one of them an empty profile (--profile)."
 	case doctor.LocalSend:
 		return localSendText(f)
 	case doctor.Failed:

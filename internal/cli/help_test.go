@@ -28,7 +28,7 @@ func TestHelp_EveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
-// TestVersion_IsThatOfTheApp checks that the terminal program and the window have the same version.
+// TestVersion_IsThatOfTheApp checks that the command-line tool and the window have the same version.
 func TestVersion_IsThatOfTheApp(t *testing.T) {
 	b, err := os.ReadFile("../../FyneApp.toml")
 	if err != nil {

@@ -45,7 +45,7 @@ name that it last used. --with also accepts its ID, or the start of its ID.`,
 				p.printRow(h, talks[h.Talk].Name, shared)
 			}
 			if len(found) == 0 {
-				p.out.note("nothing found; the desktop app and 'multipeer-cli serve' store messages and transfers, receive and send do not")
+				p.out.note("nothing found; the desktop app and 'multipeer-cli serve' store messages and transfers; 'receive' and 'send' do not")
 			}
 			return nil
 		},

@@ -49,7 +49,7 @@ func (h *Host) Start(ctx context.Context) (end func(), err error) {
 	h.left = make(chan struct{}, 1)
 	l, err := singleinstance.ListenCommands(h.Profile)
 	if err != nil {
-		return func() {}, fmt.Errorf("multipeer-cli cannot use this profile while this program is running: %w", err)
+		return func() {}, fmt.Errorf("other multipeer-cli commands cannot use this profile while this one is running: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -75,7 +75,7 @@ func (h *Host) run(ctx context.Context, c singleinstance.Command, s singleinstan
 	p := &program{in: s.In, out: out, dir: c.Dir, host: h, keyboard: c.Typed}
 	code = p.run(ctx, c.Args)
 	if code == exitDone && ctx.Err() != nil && !errors.Is(context.Cause(ctx), singleinstance.ErrInterrupted) && !p.stopped {
-		out.note("Multipeer is quitting; this command has stopped before it had finished")
+		out.note("Multipeer is quitting; this command stopped before it finished")
 		return exitFailed
 	}
 	return code

@@ -93,7 +93,7 @@ func TestSend_InterruptedBeforeAnAnswerWithdraws(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, said := interrupted(t, 4*time.Second, args("Anna", "send", "--to", "Ben", file)...)
-	if code != exitInterrupted || !strings.Contains(said, "sending: interrupted before Ben had accepted; the offer is withdrawn") {
+	if code != exitInterrupted || !strings.Contains(said, "sending: interrupted before Ben accepted; the offer was withdrawn") {
 		t.Errorf("exit code %d, %q", code, said)
 	}
 }

@@ -318,7 +318,7 @@ func (k *linking) dropLines() {
 			if !open {
 				return
 			}
-			k.out.note("no question was open; the line is ignored")
+			k.out.note("no question was pending; the line was ignored")
 		case <-time.After(10 * time.Millisecond):
 			return
 		}

@@ -22,7 +22,7 @@ func (p *program) pairCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pair --to PEER",
 		Short: "Verify a peer's key by comparing six digits, or with a link",
-		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify in its window.
+		Long: `pair asks a peer to compare codes. Run 'multipeer-cli pair confirm' on the other device, or press Verify in the app there.
 This device prints six digits, and the other device asks its user to type or pick them. When both users have confirmed,
 each device stores the other as verified. PEER is a name, an ID or HOST:PORT.
 
@@ -181,8 +181,8 @@ func (r *pairer) confirm(ctx context.Context, who string) error {
 }
 
 // means reports whether a pairing is with the peer that the user specified. A device that was set up again has the same
-// name but a different key: the question about it contains a warning. The start of another peer's ID does not count as
-// a name.
+// name but a different key; it counts, because the question about it contains a warning. The start of another peer's ID
+// does not count as a name.
 func (r *pairer) means(who string, p engine.Pairing) bool {
 	peer, err := r.e.FindPeer(who)
 	if err == nil && peer.ID == p.Peer {
@@ -282,7 +282,7 @@ func (r *pairer) follow(ctx context.Context, news func(func(engine.Event) bool),
 				}
 			case engine.Self:
 				if ev.Running && ev.PairingUntil.IsZero() && r.picked.IsZero() {
-					return exit(exitFailed, errors.New("the two minutes are over, or pairing failed too often; run this command again when the other device is ready"))
+					return exit(exitFailed, errors.New("the two minutes are over, or pairing failed too many times; run this command again when the other device is ready"))
 				}
 			}
 		case line, ok := <-r.lines:

@@ -36,7 +36,7 @@ func (p *program) pingCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&to, "to", "", "peer: a name, an ID or the start of one, or HOST:PORT")
 	c.Flags().StringVar(&mode, "mode", string(engine.PingReliable), "reliable, unreliable or stream")
-	c.Flags().IntVarP(&count, "count", "n", 1000, "number of round trips (without a session the default is 200, because the rate is limited)")
+	c.Flags().IntVarP(&count, "count", "n", 1000, "number of round trips; 200 if the peer is not connected, because pings are then limited")
 	c.Flags().DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the peer to appear")
 	_ = c.MarkFlagRequired("to")
 	return c

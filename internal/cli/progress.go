@@ -57,7 +57,7 @@ func (p *progress) show(t engine.Transfer) {
 	}
 }
 
-// sayState prints, once, why a transfer does not move.
+// sayState prints, once, why a transfer is not making progress.
 func (p *progress) sayState(t engine.Transfer) {
 	say := ""
 	switch {
@@ -171,7 +171,7 @@ func (p *progress) notes(t engine.Transfer) {
 			}
 			unkept[why] = append(unkept[why], n.Path)
 		default:
-			p.say("renamed: %s is saved as %s", n.Path, n.Saved)
+			p.say("renamed: %s was saved as %s", n.Path, n.Saved)
 		}
 	}
 	for _, why := range reasons {

@@ -67,7 +67,7 @@ commands that use the same profile.`,
 	c.Flags().StringVar(&existing, "existing", "keep", existingUsage)
 	c.Flags().BoolVar(&opts.Reread, "reread", false, rereadUsage)
 	c.Flags().BoolVar(&opts.KeepExec, "keep-executable", false, "keep the executable permission of received files")
-	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links that stay inside their folder, if the sender sends them")
+	c.Flags().BoolVar(&opts.Links, "links", false, "accept symbolic links whose target is inside the same folder, if the sender sends them")
 	c.Flags().Int64Var(&opts.Reserve, "reserve", 0, reserveUsage)
 	return c
 }
@@ -98,7 +98,7 @@ func (r *receiver) hostCommands(ctx context.Context) (_ context.Context, end fun
 }
 
 const (
-	existingUsage = "what to do if a name already exists: keep (add a number to the new name), skip (leave out identical files), or replace"
+	existingUsage = "what to do if a name already exists: keep (add a number to the new name), skip (do not receive identical files, keep both if they differ), or replace (replace files that differ)"
 	rereadUsage   = "compare existing files by content, even if they appear unchanged on both sides"
 	reserveUsage  = "bytes to leave free on the disk; 0 for the larger of 1 GiB and 5% of the disk, -1 for none"
 )

@@ -41,7 +41,7 @@ func (r *receiver) endAnswers(err error) {
 	}
 }
 
-// stopAnswering leaves offers and invitations to the host, including those that wait for an answer now.
+// stopAnswering leaves offers and invitations to the host, including those that are waiting for an answer.
 func (r *receiver) stopAnswering() {
 	if r.silent {
 		return
@@ -50,7 +50,7 @@ func (r *receiver) stopAnswering() {
 	r.host.answersAgain()
 }
 
-// lookAgain takes up the offers and invitations that a command has left unanswered.
+// lookAgain picks up the offers and invitations that a command has left unanswered.
 func (r *receiver) lookAgain(ctx context.Context) {
 	for ev := range r.e.WatchState(ctx) {
 		s, ok := ev.(engine.Snapshot)
@@ -94,7 +94,7 @@ func (r *receiver) early() bool {
 		return false
 	}
 	if len(r.questions) == 0 {
-		r.out.note("no question is open; the line is ignored")
+		r.out.note("no question was pending; the line was ignored")
 		return true
 	}
 	if time.Since(r.askedAt) < tooSoon { // guard: answers-after-questions

@@ -1,4 +1,4 @@
-// Package cli is the terminal program: it takes a command line, and produces text or JSON and an exit code. It runs a
+// Package cli is the command-line tool: it takes a command line, and produces text or JSON and an exit code. It runs a
 // command with its own engine or, if a [Host] already uses the same profile, in that host.
 package cli
 
@@ -327,7 +327,7 @@ func (p *program) config(cfg engine.Config) (engine.Config, error) {
 	cfg.Interfaces = p.ifaces
 	for _, name := range p.ifaces {
 		if _, err := net.InterfaceByName(name); err != nil {
-			p.out.note("this device has no network interface %q; it is used as soon as it appears", name)
+			p.out.note("this device has no network interface %q; it will be used as soon as it appears", name)
 		}
 	}
 	cfg.Port = p.port
@@ -379,7 +379,8 @@ func (p *program) inHost(f func(*engine.Engine) error) error {
 	return f(p.host.Engine)
 }
 
-// with runs an engine around f, unless there is a host. Its port is open when f begins.
+// with starts an engine, calls f once its port is open, and stops it afterwards. If there is a host, f gets the host's
+// engine.
 func (p *program) with(ctx context.Context, cfg engine.Config, f func(context.Context, *engine.Engine) error) error {
 	if p.host != nil {
 		return p.inHost(func(e *engine.Engine) error {

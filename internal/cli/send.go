@@ -67,7 +67,7 @@ folders is interrupted (by a lost connection, a crash on either side, or Ctrl-C)
 	}
 	c.Flags().StringArrayVar(&to, "to", nil, "recipient: a name, an ID or the start of one, or HOST:PORT (repeatable)")
 	c.Flags().DurationVar(&s.wait, "wait", 20*time.Second, "how long to wait for a peer to appear, or to come back")
-	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links that stay inside their folder, if the receiver accepts them")
+	c.Flags().BoolVar(&s.opts.Links, "links", false, "send symbolic links whose target is inside the same folder, if the receiver accepts them")
 	c.Flags().StringVar(&s.opts.Name, "as", "", "name under which a single file or folder is sent")
 	c.Flags().StringVar(&s.opts.Note, "note", "", "note that the other side shows with the offer")
 	_ = c.MarkFlagRequired("to")
@@ -257,7 +257,7 @@ func (s *sending) follow(ctx context.Context) error {
 		}
 		if t := transferOf(s.e, id); t.Started.IsZero() && code == exitInterrupted { // there is nothing to continue
 			_ = s.e.Cancel(id)
-			end(id, exit(code, fmt.Errorf("sending: %s before %s had accepted; the offer is withdrawn", why, quoted(t.PeerName))))
+			end(id, exit(code, fmt.Errorf("sending: %s before %s accepted; the offer was withdrawn", why, quoted(t.PeerName))))
 			return
 		}
 		_ = s.e.Pause(id)

@@ -102,10 +102,10 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 	}()
 	store.OnProblem(func(problem error) {
 		if problem == nil {
-			p.out.note("the history is saved again")
+			p.out.note("the history is being saved again")
 			return
 		}
-		p.out.note("the history cannot be saved: %v; it is kept in memory until it can", problem)
+		p.out.note("the history cannot be saved: %v; it is kept in memory until it can be saved", problem)
 	})
 	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
 	r.resumed = map[engine.TransferID]bool{}

@@ -72,8 +72,9 @@ func breakLine(line string, most int) (out []string) {
 	}
 }
 
-// cells returns how many cells of a terminal a character takes at most. Terminals follow different versions of Unicode, and
-// each version makes some characters wider, so only letters of scripts that are narrow in all of them count as one.
+// cells returns the maximum number of terminal cells that a character occupies. Terminals follow different versions of
+// Unicode, and each version makes some characters wider, so only letters of scripts that are narrow in all of them
+// count as one.
 func cells(r rune) int {
 	switch {
 	case r < 0x80:

@@ -17,9 +17,9 @@ import (
 const (
 	// maxLine is the maximum length of a line that is read, in bytes: a message of bytes in base64, and its envelope.
 	maxLine = 2 << 20
-	// maxRunning is how many requests may run at once, maxWaiting how many of those that may wait for a peer, such as
-	// send, and maxOnStreams how many of those that may wait for a stream. Further requests get "busy". So a program can
-	// always disconnect a peer that makes it wait, and streams do not keep it from sending.
+	// maxRunning limits all requests together, maxWaiting those that can block on a peer, such as send, and
+	// maxOnStreams those that can block on a stream. Further requests get "busy". So a program can always disconnect a
+	// peer that makes it wait, and streams do not keep it from sending.
 	maxRunning   = maxWaiting + maxOnStreams + 256
 	maxWaiting   = 1024
 	maxOnStreams = 4096

@@ -28,7 +28,7 @@ const (
 	leave = 15 * time.Second
 )
 
-// Command is a command line of the terminal program, to be run by another process of the same user.
+// Command is a command line of the command-line tool, to be run by another process of the same user.
 type Command struct {
 	Args []string `json:"args"`
 	Dir  string   `json:"dir"` // base of relative paths
@@ -68,22 +68,22 @@ type frame struct {
 	Code      *int   `json:"code,omitempty"`
 }
 
-// Call runs a command in the program that uses the profile, and returns its exit code; there is false if no program
+// Call runs a command in the program that uses the profile, and returns its exit code; found is false if no program
 // does. Standard input is read only when the command reads it. When ctx ends, the command is interrupted and has 15 s
 // to end. A goroutine that is blocked reading In may be left behind.
 //
 // If the program exits before it begins the command, Call tries again: it reaches the next program, or finds that none
-// listens.
-func Call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
+// is listening.
+func Call(ctx context.Context, profile string, c Command, s Streams) (code int, found bool, err error) {
 	for deadline := time.Now().Add(patience); ; {
-		code, there, err = call(ctx, profile, c, s)
+		code, found, err = call(ctx, profile, c, s)
 		if !errors.Is(err, errNotBegun) || time.Now().After(deadline) {
-			return code, there, err
+			return code, found, err
 		}
 		select {
 		case <-time.After(endingPause):
 		case <-ctx.Done():
-			return code, there, err
+			return code, found, err
 		}
 	}
 }
@@ -94,7 +94,7 @@ var errNotBegun = errors.New("the program that used this profile has just exited
 // endingPause is the time between two attempts to reach a program that is exiting.
 const endingPause = 50 * time.Millisecond
 
-func call(ctx context.Context, profile string, c Command, s Streams) (code int, there bool, err error) {
+func call(ctx context.Context, profile string, c Command, s Streams) (code int, found bool, err error) {
 	conn, err := dial(profile, commandSocket)
 	if err != nil {
 		return 0, false, nil // no program listens

@@ -1,6 +1,6 @@
 // Package singleinstance lets another process of the same user talk to the program that already uses a profile, over
 // Unix sockets in the profile's folder, which only its owner can access: a second start of the window passes on its
-// paths and link ([Hand]), and the terminal program passes on its command line ([Call]).
+// paths and link ([Hand]), and the command-line tool passes on its command line ([Call]).
 package singleinstance
 
 import (

@@ -1,5 +1,5 @@
 // Command demo shows what Multipeer does, on one machine: two peers with separate profiles find each other over the
-// loopback interface, chat, and send a real folder. It runs the terminal program twice, as two people would, compares
+// loopback interface, chat, and send a real folder. It runs the command-line tool twice, as two people would, compares
 // every byte and fails if anything differs.
 package main
 
@@ -36,7 +36,7 @@ func main() {
 	fmt.Println("\nAll of it arrived, byte for byte.")
 }
 
-// run compiles the terminal program and then runs the demo within a time limit.
+// run compiles the command-line tool and then runs the demo within a time limit.
 func run(ctx context.Context, out io.Writer, build func(ctx context.Context, cli string) error, within time.Duration) error {
 	dir, err := os.MkdirTemp("", "multipeer-demo")
 	if err != nil {
@@ -44,7 +44,7 @@ func run(ctx context.Context, out io.Writer, build func(ctx context.Context, cli
 	}
 	defer os.RemoveAll(dir)
 	cli := filepath.Join(dir, "multipeer-cli"+exe())
-	fmt.Fprintln(out, "Compiling the terminal program; the first time that takes a while.")
+	fmt.Fprintln(out, "Compiling the command-line tool; the first time that takes a while.")
 	if err := build(ctx, cli); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func run(ctx context.Context, out io.Writer, build func(ctx context.Context, cli
 	return demo(ctx, dir, cli)
 }
 
-// build compiles the terminal program.
+// build compiles the command-line tool.
 func build(ctx context.Context, cli string) error {
 	c := exec.CommandContext(ctx, "go", "build", "-o", cli, "./cmd/multipeer-cli")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")

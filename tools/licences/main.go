@@ -28,7 +28,7 @@ func main() {
 // module is a module that our code imports.
 type module struct{ path, version, dir string }
 
-// Modules lists the modules of the window and the terminal program, on the systems for which they are built.
+// Modules lists the modules of the window and the command-line tool, on the systems for which they are built.
 func Modules(root string) ([]module, error) {
 	seen := map[module]bool{}
 	for _, goos := range []string{"linux", "windows", "darwin"} {

@@ -78,7 +78,7 @@ func (l *Link) Send(msg wire.Message) {
 	}
 }
 
-// Addrs returns nothing: such a device is not dialled.
+// Addrs returns nothing: a gateway's device is not dialled.
 func (l *Link) Addrs() []netip.AddrPort { return nil }
 
 // LanePorts returns no ports.

@@ -21,7 +21,7 @@ import (
 // Errors that keep an engine from starting; each error's text says what to do.
 var (
 	ErrCorrupt     = errors.New("the profile is unreadable")
-	ErrPermissions = errors.New("other users can use the profile")
+	ErrPermissions = errors.New("other users can access the profile")
 	ErrInUse       = errors.New("the profile is in use")
 )
 

@@ -305,7 +305,7 @@ func (p *Profile) tooManyLocked(id PeerID, r Record) (oldest PeerID, tooMany boo
 	return PeerID{}, false
 }
 
-// put writes records; a zero one is deleted.
+// put writes records. A zero Record deletes the stored one.
 func (p *Profile) put(records map[PeerID]Record) error {
 	if p.db == nil {
 		return nil

@@ -27,9 +27,9 @@ type sighting struct {
 // maxRecords limits the work that one packet can cause.
 const maxRecords = 256
 
-// parse reads the peers of a service from an mDNS response that arrived on link. Records that are malformed or point
-// off the link are skipped; the packet's other records still count. dnsmessage reads record by record, so that one
-// bad record does not hide the rest, as it does with the library's parser.
+// parse reads the peers of a service from an mDNS response that arrived on link. Records that are malformed or point to
+// an address that is not on the link are skipped; the packet's other records still count. dnsmessage reads record by
+// record, so that one bad record does not hide the rest, as it does with the library's parser.
 func parse(data []byte, service string, link iface) []sighting {
 	var p dnsmessage.Parser
 	h, err := p.Start(data)

@@ -17,9 +17,9 @@ const (
 	// MaxStreams limits the streams to one peer that may be open at once, separately for those opened by each side; at
 	// times a few more are possible. It leaves room for the engine's own streams.
 	MaxStreams = transport.MaxStreams - 8
-	// maxUnopened limits the streams whose type is not known yet, of a peer without a session. A stream beyond that
-	// limit or the pace is refused at once, because a stream that is not accepted keeps its window of memory. A peer
-	// with more than refusedStreams refusals in a short time loses its connection.
+	// maxUnopened limits the streams of unknown type that a peer without a session may have open. A stream above that
+	// limit, or above the rate limit, is refused at once, because a stream that is not accepted keeps its flow-control
+	// window. A peer with more than refusedStreams refusals in a short time loses its connection.
 	maxUnopened    = 8
 	refusedStreams = 200
 	// maxEchoes limits the echo streams of one peer, echoChunk the buffer of each.

@@ -43,7 +43,7 @@ func (m *Manager) whilePaused(ctx context.Context, t *item) error {
 }
 
 // awaitPeer waits for a connection to t's peer, and dials its last addresses if discovery does not find it. Without
-// Keep the transfer fails after a while; with Keep its state shows that it waits.
+// Keep the transfer fails after a while; with Keep its state shows that it is waiting.
 func (s *sender) awaitPeer(ctx context.Context) (Link, error) {
 	m, t := s.m, s.t
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {

@@ -181,7 +181,7 @@ func (r *run) watch() {
 		lanes, had := len(r.live), r.had
 		r.mu.Unlock()
 		if lanes == 0 && (r.l.Err() != nil || !had && !r.t.view.Incoming && now().Sub(began) > laneTimeout) {
-			r.stop(fmt.Errorf("%w: no lane could be opened", transfer.ErrInterrupted))
+			r.stop(fmt.Errorf("%w: no data connection could be opened", transfer.ErrInterrupted))
 			return
 		}
 		r.m.mu.Lock()

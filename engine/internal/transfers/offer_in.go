@@ -131,7 +131,7 @@ func (m *Manager) askWithLocked(t *item, msg wire.Offer) (code wire.Code, taken 
 	return m.host.PublishOffer(t.offer)
 }
 
-// mayOfferLocked reports whether one more offer of a peer may wait for an answer, and be open once it is accepted.
+// mayOfferLocked reports whether another offer from a peer may wait for an answer and, once accepted, be open.
 // Verified peers, other known peers and strangers have separate slots: anyone can create new keys, and none may
 // displace peers that the user trusts more.
 func (m *Manager) mayOfferLocked(from identity.PeerID, l Link) bool {

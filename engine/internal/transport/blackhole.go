@@ -65,10 +65,10 @@ func (b *BlackHole) loses() bool {
 	return s.PacketsLost-lossy.PacketsLost >= holeFlight && 2*(s.BytesLost-lossy.BytesLost) >= s.BytesSent-lossy.BytesSent
 }
 
-// silent reports whether, after a loss of large packets, more of them are sent and nothing is acknowledged, although
-// the peer's keep-alives arrive. The probes of RFC 9002 section 6.2 that follow a first loss are never declared lost,
-// since nothing later is acknowledged. An acknowledgement changes the smoothed round-trip time, unless the clock is
-// coarse.
+// silent reports whether, after large packets were lost, further large packets were sent and none was acknowledged,
+// although the peer's keep-alives arrive. The probes of RFC 9002 section 6.2 that follow a first loss are never
+// declared lost, since nothing later is acknowledged. An acknowledgement changes the smoothed round-trip time, unless
+// the clock is coarse.
 func (b *BlackHole) silent() bool {
 	first, s := b.seen[0], b.seen[len(b.seen)-1]
 	if len(b.seen) < silentWindow || s.BytesLost <= s.PacketsLost*packetSize {

@@ -75,8 +75,9 @@ func (c *Conn) exchangeHello(ctx context.Context, hello wire.Hello) (*Stream, wi
 	return s, wire.Hello(ack), nil
 }
 
-// AwaitHello is the first half for the accepting side: it accepts the control stream and waits for the dialler's
-// hello, for at most wait. The connection is not up yet; Acknowledge or Close must follow. On an error it is closed.
+// AwaitHello performs the first half of the handshake on the accepting side: it accepts the control stream and waits
+// for the dialler's hello, for at most wait. The connection is not up yet; Acknowledge or Close must follow. On an
+// error, the connection is closed.
 func (c *Conn) AwaitHello(ctx context.Context, wait time.Duration) (*Stream, wire.Hello, error) {
 	s, hello, err := c.awaitHello(ctx, wait)
 	if err != nil {

@@ -249,11 +249,11 @@ func (e *Endpoint) DialTCP(ctx context.Context, addr netip.AddrPort, want identi
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = wire.ErrTimeout
 		}
-		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
+		return nil, fmt.Errorf("opening a data connection over TCP to %s: %w", addr, err)
 	}
 	l, err := e.tcpLane(ctx, c, KeyOf(want), true)
 	if err != nil {
-		return nil, fmt.Errorf("dialling a lane over TCP to %s: %w", addr, err)
+		return nil, fmt.Errorf("opening a data connection over TCP to %s: %w", addr, err)
 	}
 	return l, nil
 }

@@ -24,7 +24,7 @@ type sent struct {
 }
 
 // runSender runs a peer that the victim has verified and that is normally offline: for each line on its standard
-// input it connects, sends a file, and leaves, as the terminal program does.
+// input it connects, sends a file, and leaves, as the command-line tool does.
 func runSender(at, id, service, dir string) error {
 	victim, err := engine.ParsePeerID(id)
 	if err != nil {

@@ -281,7 +281,7 @@ func TestReadme_TwoPeersConnect(t *testing.T) {
 	}
 }
 
-// TestMakeRun: without a display, make run opens the terminal program; internal/testing/window opens the window.
+// TestMakeRun: without a display, make run opens the command-line tool; internal/testing/window opens the window.
 func TestMakeRun(t *testing.T) {
 	home := t.TempDir()
 	c := shell(t, netlab.New(t, 1).Host(1), home, "make run")

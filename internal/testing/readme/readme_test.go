@@ -42,7 +42,7 @@ func TestReadme_ProgramCompiles(t *testing.T) {
 	}
 }
 
-// TestReadme_NamesOnlyWhatExists checks links to files, make targets, and flags of the terminal program.
+// TestReadme_NamesOnlyWhatExists checks links to files, make targets, and flags of the command-line tool.
 func TestReadme_NamesOnlyWhatExists(t *testing.T) {
 	for _, page := range []string{"README.md", "docs/cli.md", "docs/building.md", "docs/testing.md", "CHANGELOG.md", "engine/PROTOCOL.md", "docs/window.md"} {
 		text := read(t, page)

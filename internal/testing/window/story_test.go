@@ -301,7 +301,7 @@ func secondLaunch(t *testing.T, d *desk, anna, ben *window) {
 	ben.saw(`EVT transfer "from-the-file-manager.txt" delivered incoming=true`)
 }
 
-// besideTheWindow: a command of the terminal program, with the profile of an open window, runs in that window.
+// besideTheWindow: a command of the command-line tool, with the profile of an open window, runs in that window.
 func besideTheWindow(t *testing.T, d *desk, anna, ben *window) {
 	path := write(t, filepath.Join(d.dir, "from-the-terminal.txt"), "typed")
 	send := exec.Command(d.cli, "--profile", filepath.Join(anna.home, "profile"), "send", "--to", "Ben", filepath.Base(path))
