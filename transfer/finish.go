@@ -69,15 +69,11 @@ func (r *receiver) encodeResult() []byte {
 // makeLinks creates the symbolic links, once no more files are written.
 func (r *receiver) makeLinks() error {
 	for _, l := range r.links {
-		r.stage.journal.put(jourEntry, encodeHeld(l.entry, l.saved))
-		if err := r.stage.flushJournal(); err != nil {
-			return err
-		}
-		var err error
-		if r.throughLink(l.entry) { // guard: link-through-link
-			err = ErrSpecial
-		} else {
-			err = r.stage.link(l.saved, l.target)
+		saved, err := r.makeLink(l)
+		if err == nil && strings.Contains(saved, "/") { // a top-level name is noted when it is published
+			if err := r.rename(l.path, saved); err != nil && r.ctx.Err() != nil {
+				return err
+			}
 		}
 		if err == nil {
 			continue
@@ -94,6 +90,34 @@ func (r *receiver) makeLinks() error {
 		}
 	}
 	return r.stage.flushJournal()
+}
+
+// makeLink creates a symbolic link, and returns the path that it got.
+func (r *receiver) makeLink(l part) (string, error) {
+	if r.throughLink(l.entry) { // guard: link-through-link
+		return "", ErrSpecial
+	}
+	saved := l.saved
+	for tries := 0; ; tries++ {
+		r.stage.journal.put(jourEntry, encodeHeld(l.entry, saved))
+		if err := r.stage.flushJournal(); err != nil {
+			return "", err
+		}
+		err := r.stage.link(saved, l.target, l.again && saved == l.saved)
+		if !renames(err) {
+			return saved, err
+		}
+		other, ok := r.plan.other(l.path, saved, false, tries, err)
+		if !ok {
+			return "", errors.Join(ErrNameRefused, err)
+		}
+		for i := range r.tops {
+			if r.tops[i].saved == saved {
+				r.tops[i].saved = other
+			}
+		}
+		saved = other
+	}
 }
 
 // throughLink reports whether the path of a link leads through another link, and so to a location that its text does
@@ -347,7 +371,12 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 	quiet := func(string) error { return nil }
 	switch p.kind {
 	case kindFolder:
-		err = r.stage.mkdirFinal(p.saved)
+		if _, statErr := r.stage.existing(p.saved); statErr == nil && !r.stage.hasExactName(p.saved) { // guard: merge-nested-exact
+			err = fs.ErrExist
+		}
+		if err == nil {
+			err = r.stage.mkdirFinal(p.saved)
+		}
 		if err == nil && !r.stage.takesMerge(p.saved) { // guard: merge-nested-repository
 			err = fs.ErrExist
 		}
@@ -358,7 +387,7 @@ func (r *receiver) place(p part, policy Existing) (final string, whole bool, err
 		return final, true, err
 	case kindFile:
 		there, statErr := r.stage.existing(p.saved)
-		if policy == Replace && statErr == nil && there.Mode().IsRegular() && p.path == p.saved { // guard: replace-numbered
+		if policy == Replace && statErr == nil && there.Mode().IsRegular() && p.path == p.saved && r.stage.hasExactName(p.saved) { // guard: replace-numbered
 			return p.saved, false, r.stage.replace(p.saved, p.saved)
 		}
 		final, err = r.stage.publish(p.saved, p.saved, false, "", r.plan.limit, quiet)

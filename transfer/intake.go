@@ -90,6 +90,7 @@ type intakePart struct {
 	pos   int64  // bytes that are staged
 	sum   hash.Hash
 	busy  bool  // a stream for it is being read
+	begun bool  // the staged file was created
 	whole bool  // it has its final name
 	err   error // why the last stream failed
 }
@@ -247,11 +248,11 @@ func (in *Intake) makeFolderLocked(raw string) error {
 		return err
 	}
 	for tries := 0; ; tries++ {
-		err := in.stage.mkdir(saved, entry{path: raw, kind: kindFolder})
-		if !namingError(err) {
+		err := in.stage.mkdir(saved, entry{path: raw, kind: kindFolder}, false)
+		if !renames(err) {
 			return err
 		}
-		other, found := in.plan.rename(raw, saved, true, tries)
+		other, found := in.plan.other(raw, saved, true, tries, err)
 		if !found {
 			return errors.Join(ErrNameRefused, err)
 		}
@@ -270,11 +271,12 @@ func (in *Intake) openLocked(p Part, part *intakePart) (*os.File, error) {
 		part.sum = sha256.New()
 	}
 	for tries := 0; ; tries++ {
-		f, err := in.stage.create(part.saved)
-		if !namingError(err) {
+		f, err := in.stage.create(part.saved, part.begun)
+		if !renames(err) {
+			part.begun = part.begun || err == nil
 			return f, err
 		}
-		saved, found := in.plan.rename(p.Path, part.saved, false, tries)
+		saved, found := in.plan.other(p.Path, part.saved, false, tries, err)
 		if !found {
 			return nil, errors.Join(ErrNameRefused, err)
 		}

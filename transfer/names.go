@@ -74,16 +74,16 @@ func portable(name string, top bool, limit int) string {
 		i += n
 	}
 	for i, r := range runes {
-		joined := i > 0 && i < len(runes)-1 && runes[i-1] > unicode.MaxASCII && runes[i+1] > unicode.MaxASCII
+		after := i > 0 && runes[i-1] > unicode.MaxASCII
+		joined := after && i < len(runes)-1 && runes[i+1] > unicode.MaxASCII
+		keycap := i > 0 && i < len(runes)-1 && runes[i+1] == 0x20E3 // an emoji such as 1️⃣
 		switch {
 		case strings.ContainsRune(`<>:"|?*\`, r), !allowed(r): // guard: name-separators
 			b.WriteByte('_')
-		case r == 0x200C || r == 0x200D: // joiners belong to emoji and Persian, and are invisible elsewhere
-			if joined {
-				b.WriteRune(r)
-			} else {
-				b.WriteByte('_')
-			}
+		case (r == 0x200C || r == 0x200D) && !joined: // joiners belong to emoji and Persian, and are invisible elsewhere
+			b.WriteByte('_')
+		case invisible.Joins(r) && !after && !keycap: // guard: name-selector
+			b.WriteByte('_')
 		default:
 			b.WriteRune(r)
 		}
@@ -257,14 +257,24 @@ func cut(s string, n int) string {
 const maxNumber = 9999
 
 // collisionKey is equal for names that some file system treats as the same: ABC and abc, é as one code point and as
-// two.
+// two, and an emoji with and without its variation selector. It is the canonical caseless match of the Unicode Standard
+// (section 3.13, D145), without the code points that ext4 and HFS+ ignore, and with the simple upper case that NTFS and
+// exFAT compare. A disk may treat still more names as the same: see plan.other.
 func collisionKey(fold cases.Caser, name string) string {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
-			return fold.String(norm.NFC.String(name))
+			return norm.NFD.String(fold.String(strings.Map(unignored, norm.NFD.String(name))))
 		}
 	}
 	return strings.ToLower(name) // the same result for ASCII, faster
+}
+
+// unignored returns the simple upper case of a rune, or -1 for one that file systems ignore.
+func unignored(r rune) rune {
+	if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+		return -1
+	}
+	return unicode.ToUpper(r)
 }
 
 // SavedName returns the name under which a top-level entry is saved if that name is free and the disk accepts it.

@@ -1,8 +1,10 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -125,25 +127,31 @@ func (p *plan) free(parent, name string) (string, error) {
 // such as 143 bytes where names are encrypted.
 var shorter = []int{200, 143, 100, 60}
 
-// rename finds another path for an entry whose name the disk rejects: shorter ones first, then plain ASCII. tries is
-// the number of names found before; the result is false if there are no more.
-func (p *plan) rename(raw, saved string, folder bool, tries int) (string, bool) {
-	parent, base := path.Split(saved)
-	name := base
-	for _, n := range shorter {
-		if len(base) > n {
-			p.limit = min(p.limit, n)
-			name = portable(shorten(base, n), parent == "", n)
-			break
+// maxClashes is how many numbers are tried for a name that the disk treats as that of another entry.
+const maxClashes = 100
+
+// renames reports whether an entry can be stored under another name after err: the disk rejects its name, or treats it as
+// that of another entry.
+func renames(err error) bool { return namingError(err) || errors.Is(err, fs.ErrExist) }
+
+// other finds another path for an entry that the disk does not store under its planned one. why is what the disk
+// reported, and tries the number of paths found before; the result is false if there are no more.
+func (p *plan) other(raw, saved string, folder bool, tries int, why error) (string, bool) {
+	parent, name := path.Split(saved)
+	parent = strings.TrimSuffix(parent, "/")
+	switch {
+	case errors.Is(why, fs.ErrExist): // it gets a number, because the plan counts its name as taken
+		if tries > maxClashes {
+			return "", false
 		}
+	default:
+		accepted := p.accepted(name, parent == "")
+		if accepted == name || tries > len(shorter) {
+			return "", false
+		}
+		name = accepted
 	}
-	if name == base {
-		name = plain(base)
-	}
-	if name == base || tries > len(shorter) {
-		return "", false
-	}
-	other, err := p.free(path.Clean("/" + parent)[1:], name)
+	other, err := p.free(parent, name)
 	if err != nil {
 		return "", false
 	}
@@ -151,6 +159,17 @@ func (p *plan) rename(raw, saved string, folder bool, tries int) (string, bool) 
 		p.folders[raw] = other
 	}
 	return other, true
+}
+
+// accepted returns a name in place of one that the disk rejects: a shorter one, or else one in plain ASCII.
+func (p *plan) accepted(name string, top bool) string {
+	for _, n := range shorter {
+		if len(name) > n {
+			p.limit = min(p.limit, n)
+			return portable(shorten(name, n), top, n)
+		}
+	}
+	return plain(name)
 }
 
 // linkKey is equal for paths of the sender that some file system treats as the same.

@@ -258,6 +258,7 @@ type topEntry struct {
 type part struct {
 	entry
 	saved string
+	again bool // of a link: an earlier attempt may have created it
 	gone  bool // it was dropped, or already exists
 }
 
@@ -287,6 +288,10 @@ func (r *receiver) run() error {
 				r.dirty = append(r.dirty, h.saved)
 				r.dirtyN += h.pos
 			}
+		}
+		recorded := func(path string) bool { _, held := r.plan.taken[r.plan.key(path)]; return held }
+		if err := r.stage.removeUnrecorded(r.ctx, recorded); err != nil {
+			return err
 		}
 		n, files := past.bytes()
 		r.bytes.Store(n)

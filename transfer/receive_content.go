@@ -144,11 +144,11 @@ func (r *receiver) openFile(in *incoming, pos int64) (err error) {
 		return ErrFileTooLarge
 	}
 	for tries := 0; ; tries++ {
-		err = r.retry(func() error { in.f, err = r.stage.create(in.saved); return err })
-		if !namingError(err) {
+		err = r.retry(func() error { in.f, err = r.stage.create(in.saved, in.held != nil); return err })
+		if !renames(err) {
 			return err
 		}
-		saved, ok := r.plan.rename(in.path, in.saved, false, tries)
+		saved, ok := r.plan.other(in.path, in.saved, false, tries, err)
 		if !ok {
 			return errors.Join(ErrNameRefused, err)
 		}

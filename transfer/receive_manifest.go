@@ -40,7 +40,7 @@ func (r *receiver) announced(body []byte) error {
 	}
 	lacking := r.inLacking(e)
 	if e.folder() && lacking == nil {
-		if saved, err = r.makeFolder(e, saved); err != nil {
+		if saved, err = r.makeFolder(e, saved, h != nil); err != nil {
 			lacking = err
 		}
 	}
@@ -80,7 +80,9 @@ func (r *receiver) announced(body []byte) error {
 	case e.kind == kindLink && merges: // links are never merged into existing folders
 		return r.refuseEntry(e, ErrSpecial)
 	case e.kind == kindLink:
-		r.links = append(r.links, newPart(e, saved))
+		link := newPart(e, saved)
+		link.again = h != nil
+		r.links = append(r.links, link)
 		r.linked[r.plan.linkKey(e.path)] = struct{}{}
 		r.result.Links++
 		r.count(e)
@@ -105,14 +107,15 @@ func (r *receiver) announced(body []byte) error {
 	return r.requestFile(in)
 }
 
-// makeFolder creates a folder in the staging folder, under another name if the disk rejects the planned one.
-func (r *receiver) makeFolder(e entry, saved string) (string, error) {
+// makeFolder creates a folder in the staging folder, under another name if the disk rejects the planned one. again means
+// that an earlier attempt has created it.
+func (r *receiver) makeFolder(e entry, saved string, again bool) (string, error) {
 	for tries := 0; ; tries++ {
-		err := r.retry(func() error { return r.stage.mkdir(saved, e) })
-		if !namingError(err) {
+		err := r.retry(func() error { return r.stage.mkdir(saved, e, again) })
+		if !renames(err) {
 			return saved, err
 		}
-		other, ok := r.plan.rename(e.path, saved, true, tries)
+		other, ok := r.plan.other(e.path, saved, true, tries, err)
 		if !ok {
 			return saved, errors.Join(ErrNameRefused, err)
 		}
@@ -124,6 +127,9 @@ func (r *receiver) makeFolder(e entry, saved string) (string, error) {
 func (r *receiver) mayMerge(saved string, k kind) bool {
 	there, err := r.stage.existing(saved)
 	if err != nil || there.IsDir() != (k == kindFolder) || !there.IsDir() && !there.Mode().IsRegular() || k == kindLink {
+		return false
+	}
+	if !r.stage.hasExactName(saved) { // guard: merge-exact
 		return false
 	}
 	if r.stage.holdsRepository(".") || there.IsDir() && !r.stage.takesMerge(saved) { // guard: merge-repository
@@ -279,7 +285,7 @@ func (r *receiver) mergesInto(folder string) bool {
 	}
 	if merges { // guard: merge-folders
 		there, err := r.stage.existing(folder)
-		merges = err == nil && there.IsDir() && r.stage.takesMerge(folder)
+		merges = err == nil && there.IsDir() && r.stage.takesMerge(folder) && (top || r.stage.hasExactName(folder))
 	}
 	r.merges[folder] = merges
 	return merges

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,12 +21,15 @@ func (s *stage) parent(name string) (*openFolder, string, error) {
 	return s.near.parent(s.root, name)
 }
 
-func (s *stage) mkdir(name string, e entry) error {
+// mkdir creates a folder. again means that an earlier attempt has stored the entry under this name. Otherwise, a folder
+// that exists is that of another entry, whose name the disk treats as the same, and the error is fs.ErrExist.
+func (s *stage) mkdir(name string, e entry, again bool) error {
 	if err := s.check("mkdir", name); err != nil {
 		return err
 	}
 	if err := s.root.Mkdir(name, 0o755); err != nil {
-		if info, statErr := s.root.Lstat(name); statErr != nil || !info.IsDir() { // from an earlier attempt
+		info, statErr := s.root.Lstat(name)
+		if !again || statErr != nil || !info.IsDir() { // guard: staged-folder-clash
 			return err
 		}
 	}
@@ -33,8 +37,10 @@ func (s *stage) mkdir(name string, e entry) error {
 	return nil
 }
 
-// create creates an empty file.
-func (s *stage) create(name string) (*os.File, error) {
+// create creates an empty file. again means that the entry was stored under this name before: what is left of it is
+// removed. Otherwise, a file that exists is that of another entry, whose name the disk treats as the same, and the error
+// is fs.ErrExist.
+func (s *stage) create(name string, again bool) (*os.File, error) {
 	if err := s.check("open", name); err != nil {
 		return nil, err
 	}
@@ -43,7 +49,10 @@ func (s *stage) create(name string) (*os.File, error) {
 		return nil, err
 	}
 	f, err := dir.createFile(base)
-	if errors.Is(err, fs.ErrExist) { // from an earlier attempt; its content is unknown
+	if errors.Is(err, fs.ErrExist) && !again { // guard: staged-file-clash
+		return nil, err
+	}
+	if errors.Is(err, fs.ErrExist) { // its content is unknown
 		if err = dir.RemoveAll(base); err == nil {
 			f, err = dir.createFile(base)
 		}
@@ -70,6 +79,29 @@ func (s *stage) write(f *os.File, data []byte, off int64) error {
 	}
 	_, err := f.WriteAt(data, off)
 	return err
+}
+
+// removeUnrecorded removes what a crash has left in the staging folder and the journal does not account for. recorded
+// reports whether it accounts for a path. Otherwise, a part of a file could be published with the folder that it is in,
+// and a new file could be taken for one that has the same name on this disk.
+func (s *stage) removeUnrecorded(ctx context.Context, recorded func(path string) bool) error {
+	return fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return causeOf(ctx)
+		case err != nil:
+			return err
+		case name == "." || recorded(name):
+			return nil
+		}
+		if err := s.root.RemoveAll(name); err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
 }
 
 // looks returns the entry of that name in the staging folder.
@@ -160,15 +192,18 @@ func (s *stage) setTime(dir *openFolder, name string, t time.Time) bool {
 }
 
 // link creates a symbolic link in the staging folder; the caller has checked its target. It is called once no more
-// files are written there, so that nothing is ever written through a link.
-func (s *stage) link(name, target string) error {
+// files are written there, so that nothing is ever written through a link. again is as for create.
+func (s *stage) link(name, target string, again bool) error {
 	if err := s.check("symlink", name); err != nil {
 		return err
 	}
-	if err := s.discard(name); err != nil {
-		return err
-	}
 	err := s.root.Symlink(target, name)
+	if errors.Is(err, fs.ErrExist) && again {
+		if err := s.discard(name); err != nil {
+			return err
+		}
+		err = s.root.Symlink(target, name)
+	}
 	if errors.Is(err, syscall.EPERM) || unsupported(err) {
 		return fmt.Errorf("%w: %w", ErrNoLinks, err)
 	}

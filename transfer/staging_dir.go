@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -43,6 +45,9 @@ type stage struct {
 	journal journal
 	past    *history               // nil if nothing is here yet
 	pinned  map[string]fs.FileInfo // existing top-level folders that files are merged into
+
+	exact  map[string]map[string]struct{} // see hasExactName: by folder of the inbox, the names in it
+	exactN int                            // number of those names
 
 	near      nearFolder // in the data folder
 	inboxNear nearFolder // in the inbox
@@ -419,6 +424,40 @@ func (s *stage) inPlace() error {
 
 // existing returns the entry of that name in the inbox.
 func (s *stage) existing(name string) (fs.FileInfo, error) { return s.inbox.Lstat(name) }
+
+// maxExact is how many names of existing entries are remembered.
+const maxExact = 1 << 20
+
+// hasExactName reports whether an entry of the inbox really has the name under which the disk finds it. A disk that
+// ignores case finds photo.jpg as Photo.jpg, and FAT and NTFS find longfilename.txt as LONGFI~1.TXT, and the hidden folder
+// as MULTIP~1: a person who allows merging or replacing does not mean these. é as one code point and as two is the same
+// name. Each folder is listed once; what was created since then has no exact name.
+func (s *stage) hasExactName(name string) bool {
+	dir, base := path.Dir(name), path.Base(name)
+	names, listed := s.exact[dir]
+	if !listed {
+		folder, err := s.inbox.Open(dir)
+		if err != nil {
+			return false
+		}
+		defer folder.Close()
+		if s.exact == nil || s.exactN > maxExact {
+			s.exact, s.exactN = map[string]map[string]struct{}{}, 0
+		}
+		names = map[string]struct{}{}
+		for err == nil {
+			var some []string
+			some, err = folder.Readdirnames(4096)
+			for _, n := range some {
+				names[norm.NFC.String(n)] = struct{}{}
+			}
+		}
+		s.exact[dir] = names
+		s.exactN += len(names)
+	}
+	_, found := names[norm.NFC.String(base)]
+	return found
+}
 
 // takesMerge reports whether received files can be moved into a folder of the inbox: it is no repository, it belongs to this
 // user, and it is not on another disk, such as one that is mounted there, to which staged files cannot be renamed.
