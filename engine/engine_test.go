@@ -71,19 +71,33 @@ func waitFor(done <-chan struct{}) func() { return func() { <-done } }
 
 func is[E engine.Event](ev engine.Event) bool { _, ok := ev.(E); return ok }
 
-// meet waits until a sees b.
 // byPerson makes the invited peer known.
 var byPerson = engine.InviteOptions{Person: true}
 
+// meet waits until a has found b and has a connection to it. The session of a policy may begin later.
 func meet(t *testing.T, a, b *enginetest.Node) {
 	t.Helper()
 	for range 1000 {
-		if _, ok := a.Peer(b.Self().ID); ok {
+		if p, ok := a.Peer(b.Self().ID); ok && p.Confirmed {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("the two do not meet")
+}
+
+// meetInSession waits until both have the session that a policy begins.
+func meetInSession(t *testing.T, a, b *enginetest.Node) {
+	t.Helper()
+	for range 1000 {
+		p, _ := a.Peer(b.Self().ID)
+		q, _ := b.Peer(a.Self().ID)
+		if p.State == engine.Connected && q.State == engine.Connected {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no session begins")
 }
 
 func connected(n *enginetest.Node) int {

@@ -171,7 +171,7 @@ func TestGateway_DeclinedWithdrawnAndBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, g, id := withGateway(t)
 		var asked atomic.Int64
-		answer := func(o *engine.Offer) { _ = o.Decline() }
+		answer := func(o *engine.Offer) { _ = o.DeclineByPerson() }
 		answerOffers(t, a, func(o *engine.Offer) {
 			asked.Add(1)
 			answer(o)

@@ -54,5 +54,9 @@ func (i *Invitation) AcceptWith(opts InviteOptions) error {
 // Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
 func (i *Invitation) Closed() <-chan struct{} { return i.invitation.Closed() }
 
-// Decline rejects the invitation. It returns ErrAnswered if it is too late.
-func (i *Invitation) Decline() error { return i.invitation.Answer(false, nil, true) }
+// Decline rejects the invitation, by a rule of the program. It returns ErrAnswered if it is too late.
+func (i *Invitation) Decline() error { return i.invitation.Answer(false, nil, false) }
+
+// DeclineByPerson is Decline for the decision of a person. After three of them in a row about invitations and offers of a
+// peer that is not verified, the engine declines what it asks in the next 10 minutes, unless a policy accepts it.
+func (i *Invitation) DeclineByPerson() error { return i.invitation.Answer(false, nil, true) }

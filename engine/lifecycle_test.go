@@ -282,7 +282,7 @@ func TestHandleInvitations_PanicDeclinesAndIsReported(t *testing.T) {
 			panic("a mistake")
 		})
 		b := net.Start(engine.Config{Offers: engine.Everyone})
-		reach(t, b, a)
+		meet(t, b, a)
 		if err := b.Invite(t.Context(), a.Self().ID); !errors.Is(err, engine.ErrDeclined) {
 			t.Errorf("the invitation: %v", err)
 		}
@@ -374,7 +374,7 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone, Accept: engine.Everyone})
-		reach(t, a, b)
+		meet(t, a, b)
 		if err := a.SetPolicies(engine.Everyone, engine.Nobody); err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +385,7 @@ func TestSetPolicies_ActAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := net.Start(engine.Config{Offers: engine.Everyone, Invite: engine.Everyone})
-		reach(t, c, b)
+		meet(t, c, b)
 		time.Sleep(time.Minute)
 		if p, _ := c.Peer(b.Self().ID); p.HasSession() {
 			t.Error("accepted after the policy has changed")

@@ -31,8 +31,8 @@ type OfferOptions struct {
 // Offer offers files and folders to a peer (MCSession sendResource); nothing is sent before the peer accepts. It returns
 // the transfer as it is now; Wait and the events report the rest. It needs a connection, for which it waits until ctx
 // ends, and a session only if the Config.Offers of the other side does not include this peer: otherwise the transfer
-// fails with ErrUnavailable. After that ctx has no effect: Cancel withdraws the offer. Errors report what cannot be read or
-// reached.
+// fails with ErrUnavailable. A peer that has too many offers gets it later; after 10 minutes the transfer fails with
+// ErrBusy. ctx has no effect after the call: Cancel withdraws the offer. Errors report what cannot be read or reached.
 func (e *Engine) Offer(ctx context.Context, to PeerID, paths ...string) (Transfer, error) {
 	return e.OfferWith(ctx, to, OfferOptions{}, paths...)
 }

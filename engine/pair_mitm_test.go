@@ -29,10 +29,10 @@ func TestPairing_ManInTheMiddleGetsEqualCodesOnlyByChance(t *testing.T) {
 			return net.Start(engine.Config{Name: name, Hidden: true, Invite: engine.Everyone})
 		}
 		a, b, ben, anna := honest("Anna"), honest("Ben"), eve("Ben"), eve("Anna")
-		reach(t, ben, a)
-		reach(t, anna, b)
-		reach(t, a, ben)
-		reach(t, b, anna)
+		meet(t, ben, a)
+		meet(t, anna, b)
+		meet(t, a, ben)
+		meet(t, b, anna)
 
 		// Anna knows Ben's ID, and Eve has made her dial Eve's address.
 		if _, err := a.Dial(t.Context(), b.Self().ID.String()+"@"+ben.Addr.String()); !errors.Is(err, engine.ErrIdentity) {

@@ -42,25 +42,14 @@ func trust(n, of *enginetest.Node) engine.Trust {
 	return p.Trust
 }
 
-func reach(t *testing.T, a, b *enginetest.Node) {
-	t.Helper()
-	for range 1000 {
-		if p, ok := a.Peer(b.Self().ID); ok && p.Confirmed {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("not reached")
-}
-
 // TestPairing_CodeVerifiesBothSides: one side asks, the other opens its pairing window later and picks it. The code on
 // one screen must be among the three on the other, and each peer is verified only when both users have confirmed.
 func TestPairing_CodeVerifiesBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
-		reach(t, a, b)
-		reach(t, b, a)
+		meet(t, a, b)
+		meet(t, b, a)
 		nextA, nextB := events(t, a), events(t, b)
 		if err := a.Pair(t.Context(), b.Self().ID); err != nil {
 			t.Fatal(err)
@@ -115,8 +104,8 @@ func TestPairing_CrossedRequestsNeedNoSecondPick(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
-			reach(t, a, b)
-			reach(t, b, a)
+			meet(t, a, b)
+			meet(t, b, a)
 			if err := a.Pair(t.Context(), b.Self().ID); err != nil {
 				t.Fatal(err)
 			}
@@ -161,8 +150,8 @@ func TestPairing_FailureEndsItOnBothSides(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
-				reach(t, a, b)
-				reach(t, b, a)
+				meet(t, a, b)
+				meet(t, b, a)
 				nextA, nextB := events(t, a), events(t, b)
 				compare(t, a, b)
 				c.do(a, b, net)
@@ -207,8 +196,8 @@ func TestPairing_FailuresAndAttemptsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Ben"})
-		reach(t, a, b)
-		reach(t, b, a)
+		meet(t, a, b)
+		meet(t, b, a)
 		b.OpenPairing()
 		for i := range engine.MaxPairingFailures {
 			if b.Self().PairingUntil.IsZero() {
@@ -244,7 +233,7 @@ func TestPairing_FiveWaitAndOneIsCompared(t *testing.T) {
 		b.OpenPairing()
 		for range 7 {
 			a := net.Start(engine.Config{})
-			reach(t, a, b)
+			meet(t, a, b)
 			if err := a.Pair(t.Context(), b.Self().ID); err != nil {
 				t.Fatal(err)
 			}
@@ -380,7 +369,7 @@ func TestPairing_StrangerIsLostWhenTheWindowCloses(t *testing.T) {
 		}
 		a.OpenPairing()
 		dial(t, b, a)
-		reach(t, a, b)
+		meet(t, a, b)
 		for i := range engine.MaxPairingFailures {
 			for _, err := range []error{b.Pair(t.Context(), a.Self().ID), a.Pair(t.Context(), b.Self().ID)} {
 				if err != nil {
@@ -421,9 +410,9 @@ func TestPairing_KeepsTheNameThatWasPicked(t *testing.T) {
 		net := enginetest.New(t, latency)
 		ben := net.Start(engine.Config{Name: "Ben"})
 		anna, mallory := net.Start(engine.Config{Name: "Anna"}), net.Start(engine.Config{Name: "Mallory"})
-		reach(t, ben, anna)
-		reach(t, ben, mallory)
-		reach(t, mallory, ben)
+		meet(t, ben, anna)
+		meet(t, ben, mallory)
+		meet(t, mallory, ben)
 		if err := ben.SetTrust(anna.Self().ID, engine.TrustVerified); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func TestAccept_KnownPeersHaveTheirOwnPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
-		reach(t, a, b)
+		meet(t, a, b)
 		id := b.Self().ID
 		for trust, want := range map[engine.Trust]string{engine.TrustUnknown: "strangers", engine.TrustSeen: "known", engine.TrustVerified: "known"} {
 			if err := a.SetTrust(id, trust); err != nil {
@@ -81,7 +81,7 @@ func TestPeerTable_AnnouncedStrangersLeaveAPlaceForKnownPeer(t *testing.T) {
 			sink.Found(discovery.Hint{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.200.1:20000")}, How: "test"})
 		}
 		sink.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
-		reach(t, a, b)
+		meet(t, a, b)
 	})
 }
 

@@ -20,7 +20,7 @@ func TestPing_FrequentPingsMeasureTheLine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := enginetest.New(t, latency)
 				a, b := net.Start(engine.Config{}), net.Start(engine.Config{Accept: engine.Everyone})
-				reach(t, a, b)
+				meet(t, a, b)
 				if session {
 					if err := a.Invite(t.Context(), b.Self().ID); err != nil {
 						t.Fatal(err)

@@ -127,7 +127,7 @@ func TestStream_ClosedHereIsNetErrClosed(t *testing.T) {
 		n := enginetest.New(t, latency)
 		a, b := n.Start(engine.Config{Invite: engine.Everyone}), n.Start(engine.Config{Accept: engine.Everyone})
 		b.HandleStream("x", func(s *engine.Stream) { <-s.Done() })
-		meet(t, a, b)
+		meetInSession(t, a, b)
 		for what, end := range map[string]func(*engine.Stream){
 			"Close":      func(s *engine.Stream) { _ = s.Close() },
 			"CloseWrite": func(s *engine.Stream) { _ = s.CloseWrite() },

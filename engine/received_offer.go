@@ -65,8 +65,11 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 // Closed returns a channel that is closed once the offer has been answered or withdrawn, or has expired.
 func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 
-// Decline rejects the offer. It returns ErrAnswered if it is too late.
-func (o *Offer) Decline() error { return o.offer.Decline() }
+// Decline rejects the offer, by a rule of the program. It returns ErrAnswered if it is too late.
+func (o *Offer) Decline() error { return o.offer.Decline(false) }
+
+// DeclineByPerson is Decline for the decision of a person: see Invitation.DeclineByPerson.
+func (o *Offer) DeclineByPerson() error { return o.offer.Decline(true) }
 
 // Conflicts lists the names of top-level entries of the offer that a folder already contains, for a screen that asks
 // what to do; AcceptOptions.Choose gets the same names. They are untrusted: show them by CleanLine. It only knows the

@@ -510,7 +510,7 @@ func TestPolicy_OfTheProgramMakesNobodyKnown(t *testing.T) {
 					_ = i.AcceptWith(byPerson)
 				}
 			})
-			reach(t, a, b)
+			meet(t, a, b)
 			if err := a.InviteWith(t.Context(), b.Self().ID, engine.InviteOptions{Person: !policy}); err != nil {
 				t.Fatal(err)
 			}

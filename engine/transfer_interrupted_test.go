@@ -415,7 +415,7 @@ func TestRetry_AsksTheReceiverAgain(t *testing.T) {
 				net := enginetest.New(t, latency)
 				net.Limit(5_000_000, 256<<10)
 				a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
-				reach(t, a, b)
+				meet(t, a, b)
 				next := events(t, b)
 				offer := func() *engine.Offer { return next(is[*engine.Offer]).(*engine.Offer) }
 				tr, err := a.OfferWith(t.Context(), b.Self().ID, engine.OfferOptions{Keep: true}, path)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,8 +34,8 @@ func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
-		reach(t, a, b)
-		reach(t, b, a)
+		meet(t, a, b)
+		meet(t, b, a)
 		id, into := a.Self().ID, t.TempDir()
 		next := events(t, b)
 		auto := engine.AutoAccept{Bytes: 10_000_000, Dir: into, Until: time.Now().Add(30 * time.Hour)}
@@ -86,10 +87,10 @@ func TestAutoAccept_OnlyVerifiedPeersWithinTheirLimits(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(25 * time.Hour)
-		reach(t, a, b)
+		meet(t, a, b)
 		taken(file(t, "the next day", 6_000_000))
 		time.Sleep(6 * time.Hour)
-		reach(t, a, b)
+		meet(t, a, b)
 		asked(file(t, "after the date", 100))
 		if err := b.SetAutoAccept(id, engine.AutoAccept{Bytes: 1000, Dir: into}); err != nil {
 			t.Fatal(err)
@@ -109,12 +110,12 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
-		reach(t, a, b)
-		reach(t, b, a)
+		meet(t, a, b)
+		meet(t, b, a)
 		var asked atomic.Int32
 		b.Handle(t.Context(), engine.Handler{
-			Offer:      func(o *engine.Offer) { asked.Add(1); _ = o.Decline() },
-			Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() },
+			Offer:      func(o *engine.Offer) { asked.Add(1); _ = o.DeclineByPerson() },
+			Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.DeclineByPerson() },
 		})
 		time.Sleep(time.Second)
 		for i := range 10 {
@@ -140,6 +141,84 @@ func TestRefusals_ThreeSilenceAPeer(t *testing.T) {
 	})
 }
 
+// TestRefusals_RuleOfAProgramSilencesNoPeer checks that a function is asked about each offer and each invitation, however many
+// it has declined, left unanswered or could not accept.
+func TestRefusals_RuleOfAProgramSilencesNoPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := enginetest.New(t, latency)
+		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
+		meet(t, a, b)
+		meet(t, b, a)
+		invited, offered := 0, 0
+		b.HandleInvitations(func(i *engine.Invitation) {
+			invited++
+			if invited%2 == 0 { // the others are declined because f returns
+				_ = i.Decline()
+			}
+		})
+		b.HandleOffers(func(o *engine.Offer) {
+			offered++
+			if offered%2 == 0 {
+				_ = o.Decline()
+			} else if err := o.Accept(engine.AcceptOptions{}); err == nil {
+				t.Error("accepted without a folder")
+			}
+		})
+		for i := range 10 {
+			if err := a.Invite(t.Context(), b.Self().ID); !errors.Is(err, engine.ErrDeclined) {
+				t.Errorf("%d: %v", i, err)
+			}
+			tr, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tr, _ = a.Wait(t.Context(), tr.ID); tr.State != engine.Declined {
+				t.Errorf("%d: %v, %v", i, tr.State, tr.Err)
+			}
+		}
+		if invited != 10 || offered != 10 {
+			t.Errorf("%d invitations and %d offers reached the functions", invited, offered)
+		}
+	})
+}
+
+// TestOffer_ManyAtOnceAllArrive checks that a program may offer many files in a row, or at once, to one that accepts each at
+// once: what has no place yet is offered again.
+func TestOffer_ManyAtOnceAllArrive(t *testing.T) {
+	for name, atOnce := range map[string]bool{"in a row": false, "at once": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := enginetest.New(t, latency)
+				a, b := net.Start(engine.Config{Name: "Anna", Invite: engine.Everyone}), net.Start(engine.Config{Name: "Ben", Accept: engine.Everyone})
+				for connected(b) == 0 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				dir := t.TempDir()
+				b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
+				var waits sync.WaitGroup
+				deliver := func() {
+					tr, err := a.Offer(t.Context(), b.Self().ID, file(t, "f", 10))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if tr, err = a.Wait(t.Context(), tr.ID); err != nil || tr.State != engine.Delivered {
+						t.Errorf("%v, %v", tr.State, tr.Err)
+					}
+				}
+				for range 40 {
+					if atOnce {
+						waits.Go(deliver)
+					} else {
+						deliver()
+					}
+				}
+				waits.Wait()
+			})
+		})
+	}
+}
+
 // TestImpersonation_NameOfABetterKnownPeerIsFlagged checks that another key with the name of a more trusted peer is
 // flagged, and that no other peer is.
 func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
@@ -155,7 +234,7 @@ func TestImpersonation_NameOfABetterKnownPeerIsFlagged(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		like := func(n *enginetest.Node) engine.PeerID {
-			reach(t, b, n)
+			meet(t, b, n)
 			p, _ := b.Peer(n.Self().ID)
 			return p.LooksLike
 		}
@@ -202,8 +281,8 @@ func TestAutoAccept_ConcurrentOffersStayWithinTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := enginetest.New(t, latency)
 		a, b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Anna"}), net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
-		reach(t, a, b)
-		reach(t, b, a)
+		meet(t, a, b)
+		meet(t, b, a)
 		id, into := a.Self().ID, t.TempDir()
 		next := events(t, b)
 		if err := b.SetTrust(id, engine.TrustVerified); err != nil {
@@ -235,11 +314,11 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 		net := enginetest.New(t, latency)
 		b := net.Start(engine.Config{Offers: engine.Everyone, Name: "Ben"})
 		var asked atomic.Int32
-		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.Decline() }})
+		b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { asked.Add(1); _ = i.DeclineByPerson() }})
 		cfg := engine.Config{Offers: engine.Everyone, Name: "Eve", Profile: filepath.Join(t.TempDir(), "profile")}
 		for range 4 {
 			eve := net.Start(cfg)
-			reach(t, eve, b)
+			meet(t, eve, b)
 			for range 3 {
 				_ = eve.InviteWith(t.Context(), b.Self().ID, byPerson)
 			}
@@ -253,7 +332,7 @@ func TestRefusals_OutliveTheConnection(t *testing.T) {
 		}
 		for range 70 { // any number of keys
 			eve := net.Start(engine.Config{Offers: engine.Everyone, Name: "Eve"})
-			reach(t, eve, b)
+			meet(t, eve, b)
 			_ = eve.InviteWith(t.Context(), b.Self().ID, byPerson)
 			_ = eve.Stop()
 		}
@@ -450,7 +529,7 @@ func TestTrust_PolicyDoesNotRaiseIt(t *testing.T) {
 			net := enginetest.New(t, latency)
 			a, b := net.Start(engine.Config{Offers: engine.Everyone}), net.Start(engine.Config{Offers: engine.Everyone})
 			b.Handle(t.Context(), engine.Handler{Invitation: func(i *engine.Invitation) { _ = i.AcceptWith(byPerson) }})
-			reach(t, a, b)
+			meet(t, a, b)
 			if err := a.InviteWith(t.Context(), b.Self().ID, byPerson); err != nil {
 				t.Fatal(err)
 			}

@@ -28,6 +28,8 @@ func TestCollisionKey_EqualNames(t *testing.T) {
 		{"\u1e9b\u0323", "\u017f\u0323\u0307"},                 // marks in another order
 		{"\u03a3\u03b1\u03c2", "\u03c3\u03b1\u03c3"},           // final sigma
 		{"\U00010400", "\U00010428"},                           // beyond the basic plane
+		{"\uab70", "\u13a0"},                                   // Cherokee
+		{"\u06cc\u200c\u0645", "\u06cc\u0645"},                 // Persian, with a non-joiner
 	} {
 		if key(c.a) != key(c.b) {
 			t.Errorf("%+q and %+q have different keys", c.a, c.b)

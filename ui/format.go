@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,8 @@ func status(t engine.Transfer) string {
 	switch t.State {
 	case engine.Queued:
 		switch {
+		case errors.Is(t.Err, engine.ErrBusy) && t.Done == 0: // it has too many offers at the moment
+			return joined(content(t), tr("waiting for {{.Name}} to accept", name...))
 		case t.Err != nil:
 			return joined(tr("Resumes when {{.Name}} is back", name...), progressOf(t))
 		case t.Incoming:

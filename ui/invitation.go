@@ -67,7 +67,7 @@ func (in *invitations) take(i *engine.Invitation) {
 	}
 	c := newInvitationCard(in.u, i.Peer,
 		answer(i.Accept, tr("You accepted {{.Name}}", "Name", i.Peer.Name)),
-		answer(i.Decline, tr("You declined {{.Name}}'s request to connect", "Name", i.Peer.Name)),
+		answer(i.DeclineByPerson, tr("You declined {{.Name}}'s request to connect", "Name", i.Peer.Name)),
 		func() { in.u.block(i.Peer.ID) })
 	in.open[i.ID], c.of = c, i
 	t := in.u.talk(i.Peer.ID)

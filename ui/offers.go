@@ -283,7 +283,7 @@ func (ts *transfers) actions(t engine.Transfer) transferActions {
 		},
 		decline: func() {
 			if o := ts.offers[id]; o != nil {
-				call(o.Decline)
+				call(o.DeclineByPerson)
 			}
 		},
 		block: func() { ts.u.block(t.Peer) },

@@ -291,7 +291,7 @@ func (r *receiver) invitation(i *engine.Invitation) {
 	}
 	byPerson := func() error { return i.AcceptWith(engine.InviteOptions{Person: true}) }
 	short := "Connect to " + describe(i.Peer)
-	r.put(question{short + "?", short, i.Peer, i.ID, byPerson, i.Decline})
+	r.put(question{short + "?", short, i.Peer, i.ID, byPerson, i.DeclineByPerson})
 }
 
 func (r *receiver) offer(o *engine.Offer) {
@@ -323,7 +323,7 @@ func (r *receiver) offer(o *engine.Offer) {
 		err = o.Decline()
 	default:
 		short := "Accept from " + describe(peer)
-		r.put(question{short + ": " + quotedNames(t) + noteOf(t) + "?", short, peer, string(t.ID), accept, o.Decline})
+		r.put(question{short + ": " + quotedNames(t) + noteOf(t) + "?", short, peer, string(t.ID), accept, o.DeclineByPerson})
 	}
 	if err != nil {
 		r.noteAbout(t.Peer, "%v", err)

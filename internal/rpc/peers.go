@@ -240,9 +240,12 @@ func answerInvitation(s *session, _ context.Context, p answerInvitationParams) (
 		opts.Context = p.Context
 	}
 	return none{}, answerOnce(s, &s.invitations, p.Invitation, func(i *engine.Invitation) error {
-		if !p.Accept {
-			return i.Decline()
+		switch {
+		case p.Accept:
+			return i.AcceptWith(opts)
+		case p.Person:
+			return i.DeclineByPerson()
 		}
-		return i.AcceptWith(opts)
+		return i.Decline()
 	})
 }

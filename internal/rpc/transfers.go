@@ -35,6 +35,10 @@ type (
 		Transfer transferJSON `json:"transfer"`
 		Preview  []byte       `json:"preview,omitempty"`
 	}
+	declineParams struct {
+		Offer  int64 `json:"offer"`
+		Person bool  `json:"person"`
+	}
 	offerQuestion struct {
 		Offer int64 `json:"offer"`
 	}
@@ -105,8 +109,12 @@ func acceptOffer(s *session, _ context.Context, p acceptParams) (none, error) {
 	})
 }
 
-func declineOffer(s *session, _ context.Context, p offerQuestion) (none, error) {
-	return none{}, answerOnce(s, &s.offers, p.Offer, (*engine.Offer).Decline)
+func declineOffer(s *session, _ context.Context, p declineParams) (none, error) {
+	decline := (*engine.Offer).Decline
+	if p.Person {
+		decline = (*engine.Offer).DeclineByPerson
+	}
+	return none{}, answerOnce(s, &s.offers, p.Offer, decline)
 }
 
 func transfersNow(e *engine.Engine, _ context.Context, _ none) (transfersResult, error) {

@@ -908,10 +908,14 @@ class Offer:
             raise
         return await self._engine.wait(self.transfer)
 
-    async def decline(self) -> None:
-        """Decline the offer."""
+    async def decline(self, *, person: bool = False) -> None:
+        """Decline the offer.
+
+        ``person=True`` means that a person decided. After three such decisions about a peer that is not verified, the
+        engine declines what it asks in the next ten minutes.
+        """
         self.answered = True
-        await self._engine._call("decline_offer", offer=self._number)
+        await self._engine._call("decline_offer", offer=self._number, person=person)
 
 
 class Invitation:
@@ -934,9 +938,9 @@ class Invitation:
         """
         await self._answer(True, context, person)
 
-    async def decline(self) -> None:
-        """Decline the session."""
-        await self._answer(False, None, False)
+    async def decline(self, *, person: bool = False) -> None:
+        """Decline the session. ``person`` is as in ``Offer.decline``."""
+        await self._answer(False, None, person)
 
     async def _answer(self, accept: bool, context: Any, person: bool) -> None:
         self.answered = True

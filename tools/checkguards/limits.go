@@ -110,7 +110,7 @@ var limits = []section{
 		{"questions caused by all strangers together", "60, then 2 a second", "", proof{}},
 		{"", "20 from strangers of one source, then one in 2 s; programs on this machine share the limit of all", "prompts-of-a-source", proof{"./engine/internal/peers/internal/asks", "TestAsks_ManyKeysOfOneSourceLeaveRoom", ""}},
 		{"a typed answer", "must come at least 0.7 s after its question; earlier input is dropped", "answers-after-questions", proof{"./internal/cli", "TestAnswers_ComeAfterTheirQuestion", ""}},
-		{"after three refusals", "the user is not asked for 10 min, even if the peer reconnects", "declined-often", proof{"./engine", "TestRefusals_ThreeSilenceAPeer", ""}},
+		{"after three refusals by a person", "the user is not asked for 10 min, even if the peer reconnects", "declined-often", proof{"./engine", "TestRefusals_ThreeSilenceAPeer", ""}},
 		{"", "", "invited-often", proof{"./engine", "TestRefusals_ThreeSilenceAPeer", ""}},
 		{"a stranger's question on disk", "not written before the user accepts: it is held in memory", "questions-written", proof{"./internal/cli", "TestServe_StrangersDoNotFillTheHistory", ""}},
 		{"", "for 200 strangers", "held-talks", proof{"./internal/history", "TestHeldTalk_IsNotWritten", ""}},

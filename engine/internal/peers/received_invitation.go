@@ -32,7 +32,7 @@ func (p *peer) closeInvitationLocked() {
 }
 
 // Answer accepts the invitation, with a context for the other program, or rejects it; person reports whether a person
-// has decided, which makes the peer known. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy
+// has decided, which makes the peer known, or counts against a peer that asks too often. The first answer counts. It returns ErrAnswered if it is too late, ErrBusy
 // if the limit of peers is reached.
 func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	m := i.m
@@ -49,7 +49,9 @@ func (i *Invitation) Answer(yes bool, with json.RawMessage, person bool) error {
 	m.publish(InvitationClosed{i})
 	if !yes {
 		m.asks.Unaccepted(p.id)
-		m.asks.Declined(p.id)
+		if person {
+			m.asks.Declined(p.id)
+		}
 		p.link.Send(wire.InviteAnswer{ID: i.ID, Code: wire.Declined})
 		return nil
 	}

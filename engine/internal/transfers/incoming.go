@@ -229,7 +229,7 @@ func (r *receiver) take(ctx context.Context) (transfer.Result, error) {
 			continue
 		}
 		last = err
-		m.continueAfter(t, err)
+		m.continueAfter(t, err, time.Time{})
 	}
 }
 

@@ -82,6 +82,7 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 	m, t := s.m, s.t
 	var none transfer.Result
 	stalled, pause := 0, retryFirst
+	began := now()
 	if err := s.list(); err != nil {
 		return none, err
 	}
@@ -123,7 +124,7 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		case !mayRetry(err):
 			return result, err
 		}
-		if !m.continueAfter(t, err) {
+		if !m.continueAfter(t, err, began) {
 			return result, err
 		}
 		if l.Err() == nil {
@@ -246,17 +247,18 @@ func (s *sender) mayComeBack(err error) bool {
 	m, t := s.m, s.t
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return (t.accepted || t.view.Keep) && (errors.Is(err, wire.ErrUnavailable) || errors.Is(err, wire.ErrBusy))
+	return errors.Is(err, wire.ErrBusy) || (t.accepted || t.view.Keep) && errors.Is(err, wire.ErrUnavailable)
 }
 
 // continueAfter records why an attempt has ended; it returns false if the transfer ends as well, since it was not
-// accepted yet.
-func (m *Manager) continueAfter(t *item, err error) bool {
+// accepted yet. began is when it was offered: a peer that has too many offers gets it again for as long as an offer may
+// wait for its answer.
+func (m *Manager) continueAfter(t *item, err error, began time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.log.Info("transfer interrupted", "id", t.view.ID, "peer", t.view.Peer.Short(), "incoming", t.view.Incoming, "err", err)
 	switch {
-	case !t.accepted && !t.view.Keep:
+	case !t.accepted && !t.view.Keep && !(errors.Is(err, wire.ErrBusy) && now().Sub(began) < OfferTimeout):
 		return false
 	case !t.accepted:
 		m.happenedLocked(t, waits, cause(err))

@@ -132,8 +132,9 @@ func (o *Offer) Conflicts(dir string) []string {
 	return out
 }
 
-// Decline rejects the offer. It returns wire.ErrAnswered if it is too late.
-func (o *Offer) Decline() error {
+// Decline rejects the offer; person reports whether a person has decided, which counts against a peer that asks too
+// often. It returns wire.ErrAnswered if it is too late.
+func (o *Offer) Decline(person bool) error {
 	m, t := o.m, o.t
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,7 +142,9 @@ func (o *Offer) Decline() error {
 		return wire.ErrAnswered
 	}
 	t.link.Send(wire.OfferAnswer{ID: string(t.view.ID), Code: wire.Declined, Attempt: t.attempt})
-	m.asks.Declined(t.view.Peer)
+	if person {
+		m.asks.Declined(t.view.Peer)
+	}
 	m.finishLocked(t, wire.ErrDeclined)
 	m.discardLocked(t)
 	return nil

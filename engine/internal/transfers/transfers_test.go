@@ -229,14 +229,17 @@ func (d *device) offerTo(t *testing.T, to *device, id ID, opts OfferOptions) Tra
 }
 
 // state returns the state of a transfer; -1 means that there is none.
-func (d *device) state(id ID) State {
+// transferOf returns a transfer; its state is -1 if there is none.
+func (d *device) transferOf(id ID) Transfer {
 	for _, t := range d.List() {
 		if t.ID == id {
-			return t.State
+			return t
 		}
 	}
-	return -1
+	return Transfer{State: -1}
 }
+
+func (d *device) state(id ID) State { return d.transferOf(id).State }
 
 func TestOffer_DeclinedIsDeclinedOnBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +249,7 @@ func TestOffer_DeclinedIsDeclinedOnBothSides(t *testing.T) {
 			t.Fatalf("%v, %v", a.state("1"), b.state("1"))
 		}
 		o := b.offer(t)
-		if err := o.Decline(); err != nil {
+		if err := o.Decline(false); err != nil {
 			t.Error(err)
 		}
 		if err := o.Accept(AcceptOptions{Dir: t.TempDir()}); !errors.Is(err, wire.ErrAnswered) {
@@ -313,20 +316,42 @@ func TestOffer_WithoutReaderIsUnavailable(t *testing.T) {
 	})
 }
 
+// TestOffer_StrangerHasFewPlaces: one more offer than a stranger may have open waits for a place. It fails if there is none
+// for as long as an offer may wait for its answer.
 func TestOffer_StrangerHasFewPlaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pair(t)
-		for i := range offersPerStranger + 1 {
-			a.offerTo(t, b, ID(fmt.Sprint(i)), OfferOptions{})
-		}
-		last := ID(fmt.Sprint(offersPerStranger))
-		if got, err := a.Wait(t.Context(), last); err != nil || !errors.Is(got.Err, wire.ErrBusy) {
-			t.Errorf("%v, %v", got.Err, err)
-		}
-		if len(b.offers) != offersPerStranger {
-			t.Errorf("%d questions", len(b.offers))
-		}
-	})
+	for _, placeLeft := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := pair(t)
+			for i := range offersPerStranger + 1 {
+				a.offerTo(t, b, ID(fmt.Sprint(i)), OfferOptions{})
+			}
+			last := ID(fmt.Sprint(offersPerStranger))
+			time.Sleep(OfferTimeout / 2)
+			if got := a.transferOf(last); got.State != Queued || !errors.Is(got.Err, wire.ErrBusy) || len(b.offers) != offersPerStranger {
+				t.Errorf("%v, %v, %d questions", got.State, got.Err, len(b.offers))
+			}
+			for i, o := range b.offers {
+				if err := o.Decline(false); err != nil {
+					t.Error(err)
+				}
+				if !placeLeft {
+					synctest.Wait()
+					a.offerTo(t, b, ID(fmt.Sprint("more", i)), OfferOptions{})
+				}
+			}
+			time.Sleep(2 * retryMost)
+			if placeLeft {
+				if got := a.transferOf(last); got.State != Offered {
+					t.Errorf("%v, %v", got.State, got.Err)
+				}
+				return
+			}
+			time.Sleep(OfferTimeout / 2)
+			if got := a.transferOf(last); got.State != Failed || !errors.Is(got.Err, wire.ErrBusy) {
+				t.Errorf("%v, %v", got.State, got.Err)
+			}
+		})
+	}
 }
 
 func TestOffer_WithdrawnCannotBeAccepted(t *testing.T) {
