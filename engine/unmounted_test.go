@@ -93,25 +93,33 @@ func TestTransfer_WaitsForThePlaceOfItsFolder(t *testing.T) {
 // replaces its folder after the acceptance.
 func TestTransfer_PlaceIsThatOfTheAcceptance(t *testing.T) {
 	big := bytesIn(t, size)
-	dir := t.TempDir()
-	inbox, private := filepath.Join(dir, "inbox"), filepath.Join(dir, "private")
-	must(t, os.Mkdir(private, 0o700))
-	synctest.Test(t, func(t *testing.T) {
-		net := enginetest.New(t, latency)
-		a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
-		offered := offers(t, b)
-		meet(t, a, b)
-		tr, err := a.Offer(t.Context(), b.Self().ID, big)
-		must(t, err)
-		o := offered()
-		must(t, o.Accept(engine.AcceptOptions{Dir: inbox}))
-		must(t, os.Rename(inbox, inbox+" (old)"))
-		must(t, os.Symlink(private, inbox))
-		until(t, b, tr.ID, time.Minute, "the reason", func(tr engine.Transfer) bool {
-			return tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
+	for range 20 {
+		dir := t.TempDir()
+		inbox, private := filepath.Join(dir, "inbox"), filepath.Join(dir, "private")
+		must(t, os.Mkdir(private, 0o700))
+		opened := false // the receiver opened the folder before it was replaced, and continued in that one
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
+			offered := offers(t, b)
+			meet(t, a, b)
+			tr, err := a.Offer(t.Context(), b.Self().ID, big)
+			must(t, err)
+			o := offered()
+			must(t, o.Accept(engine.AcceptOptions{Dir: inbox}))
+			must(t, os.Rename(inbox, inbox+" (old)"))
+			must(t, os.Symlink(private, inbox))
+			until(t, b, tr.ID, time.Minute, "the reason", func(tr engine.Transfer) bool {
+				opened = tr.State == engine.Failed && errors.Is(tr.Err, transfer.ErrGone)
+				return opened || tr.State == engine.Stalled && errors.Is(tr.Err, transfer.ErrUnmounted)
+			})
 		})
 		if left, err := os.ReadDir(private); err != nil || len(left) > 0 {
-			t.Errorf("behind the link: %v, %v", left, err)
+			t.Fatalf("behind the link: %v, %v", left, err)
 		}
-	})
+		if !opened {
+			return
+		}
+	}
+	t.Error("the folder was always opened first")
 }
