@@ -16,7 +16,7 @@ type Acquaintance struct {
 	AutoAccept AutoAccept // which of its offers are accepted without asking
 }
 
-// Acquaintances lists the peers that the user has decided about, by name; see SetTrust.
+// Acquaintances lists the peers that the user has decided about, by name.
 func (e *Engine) Acquaintances() []Acquaintance {
 	var out []Acquaintance
 	for id, r := range e.profile.Peers() {

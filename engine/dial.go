@@ -47,7 +47,7 @@ func (e *Engine) Ticket() string {
 // with a ticket, the peer must have the ticket's key. It waits, at most some seconds, for the connection, and not for a
 // session: the peer is Found, and Invite comes next, unless a policy invites. From then on the engine dials it until it
 // is lost, also if ctx has ended (MCSession connectPeer). Errors are ErrInvalid, ErrTimeout, ErrIdentity, ErrBlocked,
-// ErrRefused, ErrOwnKey, ErrClosed, or those of the system.
+// ErrRefused, ErrOwnKey, ErrClosed, or the system's.
 func (e *Engine) Dial(ctx context.Context, target string) (PeerID, error) {
 	return e.peers.Dial(ctx, target)
 }

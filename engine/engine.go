@@ -193,8 +193,8 @@ func (e *Engine) startName() string {
 	return kind + " " + e.profile.ID.Short()[:4]
 }
 
-// Run is Start, and waits until the engine and the calls of the program's functions have ended. It returns nil if ctx
-// ended or Close or Shutdown was called.
+// Run is Start, and waits until the engine and the calls of the program's functions have ended. It returns nil after
+// the end of ctx, Close or Shutdown.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Start(ctx); err != nil {
 		return err
@@ -209,9 +209,9 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Start opens the socket, and then advertises, browses and serves until ctx ends or Close is called. ctx is the life of
-// the engine, not a limit on Start: its end is Shutdown with a limit of one second. Start can be called once; ErrClosed means that it
-// was started or closed before. It works without a network. After an error, which is that of the socket, the engine has
-// ended.
+// the engine, not a limit on Start: its end is Shutdown with a limit of one second. Start can be called once; ErrClosed
+// means that it was started or closed before. It works without a network. After an error, that of the socket, the
+// engine has ended.
 func (e *Engine) Start(ctx context.Context) error {
 	life := ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(life))
@@ -342,7 +342,7 @@ func hasEnded(e *Engine) bool {
 
 // Close ends the engine at once, says goodbye to the peers, and waits for its goroutines, but not for calls of the
 // program's functions. These may call Close, except the functions of Config: they can end the context of Start instead.
-// Messages that wait for an answer fail. Its error is that of Run. It is idempotent.
+// Messages that wait for an answer fail. It is idempotent. Its error is Run's.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	stop := e.stop

@@ -25,6 +25,7 @@ var (
 	ErrAnswered        = wire.ErrAnswered                     // the invitation or offer was answered or withdrawn before
 	ErrBusy            = wire.ErrBusy                         // a limit is reached, here or there; try again later
 	ErrUnavailable     = wire.ErrUnavailable                  // nothing in the peer's program takes it
+	ErrInternal        = wire.ErrInternal                     // a function of the peer's program has panicked
 	ErrBlocked         = wire.ErrBlocked                      // the user has blocked the key
 	ErrRefused         = transport.ErrRefused                 // the peer does not admit our key: it may have blocked it
 	ErrIdentity        = wire.ErrIdentity                     // the device has another key than expected

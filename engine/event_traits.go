@@ -1,6 +1,9 @@
 package engine
 
-import "multipeer/engine/internal/events"
+import (
+	"multipeer/engine/internal/events"
+	"multipeer/engine/internal/wire"
+)
 
 // conflictKey distinguishes a conflict from the peer's own state.
 type conflictKey PeerID
@@ -39,6 +42,6 @@ func traitsOf(ev Event) events.Traits {
 // abandon ends an event that no reader will take.
 func abandon(ev Event) {
 	if s, ok := ev.(streamReceived); ok { // no one else would close it
-		s.stream.s.Abandon()
+		s.stream.s.Abandon(wire.Unavailable)
 	}
 }

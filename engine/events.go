@@ -12,13 +12,13 @@ import (
 	"multipeer/engine/internal/wire"
 )
 
-// Event is a change in the engine: a Snapshot, a PeerChanged, PeerLost, PeerAdded, PeerRemoved, InvitationClosed, Conflict
-// or Problem, or the new value of a Self, Message, *Invitation, *Offer, Transfer or Pairing. Switch over the type.
+// Event is a change in the engine: a Snapshot, a PeerChanged, PeerLost, PeerAdded, PeerRemoved, InvitationClosed,
+// Conflict or Problem, or the new value of a Self, Message, *Invitation, *Offer, Transfer or Pairing.
 type Event interface{ event() }
 
 type (
-	// Snapshot is the complete state: the first event of each Watch, and repeated whenever a reader fell too far behind.
-	// It replaces all that was reported before.
+	// Snapshot is the complete state: the first event of each Watch, and repeated whenever a reader fell too far
+	// behind. It replaces what was reported.
 	Snapshot struct {
 		Self        Self
 		Peers       []Peer
@@ -42,9 +42,9 @@ type (
 		Peer Peer
 		Err  error
 	}
-	// InvitationClosed reports an invitation that was answered or withdrawn, or has expired.
+	// InvitationClosed reports that an invitation was answered, was withdrawn or has expired.
 	InvitationClosed struct{ Invitation *Invitation }
-	// Problem reports what keeps peers from being found; nil means that the problem is over.
+	// Problem reports what keeps peers from being found; nil means it is over.
 	Problem struct{ Err error }
 )
 

@@ -15,8 +15,8 @@ import (
 // Handler has one function for each kind of event, like the class whose methods a program of the Pythonista module
 // overrides. A nil field leaves its events to other readers. Calls come one at a time, except those of StreamReceive: a
 // function that waits, for a person or in a call such as Invite, delays all others. Start a goroutine for that, or use
-// HandleInvitations and HandleOffers, which do. A call of more than 5 s is logged, once for each field. A panic in one is
-// logged too, and the next event follows.
+// HandleInvitations and HandleOffers, which do. A call of more than 5 s is logged, once for each field. A panic in one
+// is logged, too.
 type Handler struct {
 	PeerFound   func(Peer) // once for each peer, until it is lost
 	PeerChanged func(Peer) // a peer that was found has changed
@@ -98,8 +98,8 @@ func (e *Engine) handleAll(ctx context.Context, news iter.Seq[Event], h Handler)
 		case streamReceived:
 			streams.Go(func() {
 				defer ev.stream.Close()
-				defer context.AfterFunc(ctx, ev.stream.s.Abandon)()
-				recoverPanic(e, "StreamReceive", func() { h.StreamReceive(ev.stream) }, ev.stream.s.Abandon)
+				defer context.AfterFunc(ctx, func() { ev.stream.s.Abandon(wire.Unavailable) })()
+				recoverPanic(e, "StreamReceive", func() { h.StreamReceive(ev.stream) }, func() { ev.stream.s.Abandon(wire.Internal) })
 			})
 		case *Invitation:
 			h.invitation(ev, &seen)

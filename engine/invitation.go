@@ -51,7 +51,7 @@ func (i *Invitation) AcceptWith(opts InviteOptions) error {
 	return i.invitation.Answer(true, encoded, opts.Person)
 }
 
-// Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
+// Closed returns a channel that is closed when the invitation is answered, is withdrawn or expires.
 func (i *Invitation) Closed() <-chan struct{} { return i.invitation.Closed() }
 
 // Decline rejects the invitation, by a rule of the program. It returns ErrAnswered if it is too late.

@@ -114,7 +114,8 @@ func postMessage(ctx context.Context, e *Engine, msg wire.Text, v any, to []Peer
 	return d, nil
 }
 
-// TryPost is Post that never waits: if there is no room for one of the peers, it sends to none and returns ErrBusy.
+// TryPost is Post that never waits: if there is no room for one of the peers, it sends to none and returns
+// ErrBusy; the OpError names that peer.
 func (e *Engine) TryPost(v any, to ...PeerID) (*Delivery, error) {
 	return tryPostMessage(e, wire.Text{}, v, to)
 }
@@ -124,8 +125,10 @@ func tryPostMessage(e *Engine, msg wire.Text, v any, to []PeerID) (*Delivery, er
 	if err != nil {
 		return nil, err
 	}
-	if !d.reserve() {
-		return nil, fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, peers.MaxPending)
+	if full := d.reserve(); full >= 0 {
+		err := fmt.Errorf("%w: %d messages to this peer are waiting", ErrBusy, peers.MaxPending)
+		withPeer(&err, "send to", d.results[full].Peer)
+		return nil, err
 	}
 	for i := range d.windows {
 		d.send(i)
@@ -186,7 +189,7 @@ func (e *Engine) newDelivery(msg wire.Text, v any, to []PeerID) (*Delivery, erro
 // Done is closed when every Result is known, at the latest after SendTimeout. A Delivery need not be waited for.
 func (d *Delivery) Done() <-chan struct{} { return d.done }
 
-// Results waits for Done and returns a Result for each recipient. The slice is shared: do not modify it.
+// Results waits for Done and returns a Result for each recipient. It is shared: do not modify it.
 func (d *Delivery) Results() []Result {
 	<-d.done
 	return d.results
@@ -218,8 +221,8 @@ func (d *Delivery) await(ctx context.Context, i int) {
 	d.send(i)
 }
 
-// reserve reserves room for all recipients, or for none.
-func (d *Delivery) reserve() bool {
+// reserve reserves room for all recipients, or for none: then it returns the first that has none, otherwise -1.
+func (d *Delivery) reserve() (full int) {
 	for i, w := range d.windows {
 		if w == nil || w.Reserve() {
 			continue
@@ -231,9 +234,9 @@ func (d *Delivery) reserve() bool {
 		}
 		d.cancel(nil)
 		d.e.sending.end()
-		return false
+		return i
 	}
-	return true
+	return -1
 }
 
 // send sends the message to recipient i, for which room is reserved, or settles it if there is no session.

@@ -143,6 +143,8 @@ func TestPost_KeepsOrderAndReportsEachRecipient(t *testing.T) {
 		}
 		if _, err := a.TryPost("one too many", engine.Broadcast); !errors.Is(err, engine.ErrBusy) {
 			t.Errorf("with %d pending: %v", engine.MaxPending, err)
+		} else if op := (*engine.OpError)(nil); !errors.As(err, &op) || op.Peer != b.Self().ID && op.Peer != c.Self().ID {
+			t.Errorf("the error names no peer: %v", err)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()

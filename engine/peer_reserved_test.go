@@ -89,8 +89,20 @@ func TestHandleStream_PanicEndsItsStreamAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Read(make([]byte, 1)); err == nil {
-			t.Error("the stream has not ended")
+		if _, err := s.Read(make([]byte, 1)); !errors.Is(err, engine.ErrInternal) {
+			t.Errorf("the stream has ended with %v", err)
+		}
+		l := b.Listen("y")
+		waiting, err := a.OpenStream(t.Context(), b.Self().ID, "y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := waiting.Read(make([]byte, 1)); !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("a stream that was not accepted has ended with %v", err)
 		}
 		var failed *engine.RequestError
 		if _, err := a.Topic("x").Request(t.Context(), 1, b.Self().ID); !errors.As(err, &failed) {

@@ -50,7 +50,7 @@ type AcceptOptions struct {
 // Accept accepts the files into a folder and returns at once. The transfer resumes by itself after any interruption. It
 // may deliver no more than was offered, and a small margin for a source that has grown: if there is more, the offer is
 // made again, and fails with ErrUnavailable if nothing reads offers. Errors are ErrAnswered, ErrInvalid, ErrClosed, or
-// say why the folder cannot be used.
+// concern the folder.
 func (o *Offer) Accept(opts AcceptOptions) error {
 	seen := transfers.Transfer(o.Transfer)
 	if opts.Seen != nil {
@@ -62,7 +62,7 @@ func (o *Offer) Accept(opts AcceptOptions) error {
 	})
 }
 
-// Closed returns a channel that is closed once the offer has been answered or withdrawn, or has expired.
+// Closed returns a channel that is closed when the offer is answered, is withdrawn or expires.
 func (o *Offer) Closed() <-chan struct{} { return o.offer.Closed() }
 
 // Decline rejects the offer, by a rule of the program. It returns ErrAnswered if it is too late.

@@ -38,7 +38,7 @@ func (e *Engine) SetInfo(info map[string]string) error {
 }
 
 // SetContext changes what is sent with invitations and answers from now on; existing sessions keep the context they
-// have. The errors are those of New for Config.Context.
+// have. Errors are those of Config.Context.
 func (e *Engine) SetContext(v any) error {
 	encoded, err := encodeContext(v)
 	if err != nil {

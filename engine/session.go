@@ -3,9 +3,9 @@ package engine
 import "context"
 
 // Invite asks a peer that is found for a session and waits for the answer, at most SendTimeout (MCNearbyServiceBrowser
-// invitePeer): do not call it from a function of Handler, but on a goroutine of its own, or set Config.Invite. It returns nil when connected, also if the peer has invited us meanwhile. When ctx ends, the invitation
-// is withdrawn. Errors are ErrDeclined, ErrTimeout, ErrCancelled, ErrNoPeer, and ErrBusy if MaxPeers are connected on
-// either side.
+// invitePeer): do not call it from a function of Handler, but on a goroutine of its own, or set Config.Invite. It
+// returns nil when connected, also if the peer has invited us meanwhile. When ctx ends, the invitation is withdrawn.
+// Errors are ErrDeclined, ErrTimeout, ErrCancelled, ErrNoPeer, and ErrBusy if either side has MaxPeers.
 func (e *Engine) Invite(ctx context.Context, id PeerID) error {
 	return e.InviteWith(ctx, id, InviteOptions{})
 }
@@ -34,9 +34,9 @@ func (e *Engine) InviteWith(ctx context.Context, id PeerID, opts InviteOptions) 
 // Disconnect ends the session with a peer, or withdraws the invitation to it (cancelConnectPeer); both still see each
 // other. It is a kick: from then on no policy of this engine (Config.Invite, Config.Accept) brings the peer back, but
 // Invite and Invitation.Accept do. PeerRemoved follows, with ErrCancelled on this side and ErrKicked on the other. To
-// refuse the peer's connections as well, call SetTrust with TrustBlocked. Disconnect is idempotent.
+// refuse the peer's connections as well, call SetTrust with TrustBlocked.
 func (e *Engine) Disconnect(id PeerID) { e.peers.Disconnect(id) }
 
 // Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
-// module, MCSession disconnect). It is idempotent.
+// module, MCSession disconnect).
 func (e *Engine) Leave() { e.peers.Leave() }

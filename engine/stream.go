@@ -56,7 +56,7 @@ func (e *Engine) newStream(s *peers.Stream) *Stream {
 // Read reads bytes. io.EOF means that the other side called CloseWrite or Close; a *ResetError, that it called Reset.
 func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
 
-// Write writes all of b, or fails. It blocks while the other side does not read.
+// Write writes all of b, or fails. It blocks until the other side reads.
 func (s *Stream) Write(b []byte) (int, error) { return s.s.Write(b) }
 
 // CloseWrite ends our direction. Data already written still arrives, and then the other side reads io.EOF.
@@ -97,15 +97,14 @@ func (s *Stream) SetWriteDeadline(t time.Time) error {
 }
 
 // WriteFrame writes the length of b and then b, for ReadFrame on the other side: a stream itself has no message
-// boundaries. Only one call may run at a time.
+// boundaries. One call may run at a time.
 func (s *Stream) WriteFrame(b []byte) error {
 	_, err := s.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...))
 	return err
 }
 
 // ReadFrame reads what one WriteFrame wrote, at most limit bytes: a longer frame returns ErrTooLarge, and nothing can
-// be read after it. io.EOF means that the stream ended between two frames, io.ErrUnexpectedEOF within one. Only one
-// call may run at a time.
+// be read after it. io.EOF means that the stream ended between two frames, io.ErrUnexpectedEOF within one. One call may run at a time.
 func (s *Stream) ReadFrame(limit int) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(s, head[:]); err != nil {

@@ -65,7 +65,9 @@ func (h *streamHandlers) take(e *Engine, s *Stream) (refused wire.Code) {
 	case !claimed:
 		return wire.Unavailable
 	case f != nil:
-		if !e.calls.Start(func(context.Context) { recoverPanic(e, "HandleStream", func() { f(s) }, s.s.Abandon) }) {
+		if !e.calls.Start(func(context.Context) {
+			recoverPanic(e, "HandleStream", func() { f(s) }, func() { s.s.Abandon(wire.Internal) })
+		}) {
 			return wire.Unavailable
 		}
 	case !e.events.Publish(streamReceived{s}):

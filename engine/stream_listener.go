@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
+
+	"multipeer/engine/internal/wire"
 )
 
 // streamAddr is the address of a stream: a peer and the name of the stream. Its String is ID/name.
@@ -63,7 +65,7 @@ func (l *listener) take(s *Stream) {
 	case <-l.closed:
 	case <-s.s.Done():
 	}
-	s.s.Abandon()
+	s.s.Abandon(wire.Unavailable)
 }
 
 func (l *listener) Accept() (net.Conn, error) {

@@ -16,7 +16,7 @@ type Topic struct {
 }
 
 // Topic returns the topic with a name of 1 to MaxTopic bytes of UTF-8, without control characters. It panics if the
-// name is invalid, as http.HandleFunc does for a pattern.
+// name is invalid.
 func (e *Engine) Topic(name string) *Topic {
 	if err := wire.ValidateTopic(name); err != nil {
 		panic("engine: " + err.Error())

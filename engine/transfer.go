@@ -7,7 +7,7 @@ import (
 	"multipeer/transfer"
 )
 
-// TransferID identifies an offer and its transfer, and is the same on both sides. It is a string.
+// TransferID identifies an offer and its transfer, on both sides.
 type TransferID = transfers.ID
 
 // TransferState is the progress of a transfer. Its methods:

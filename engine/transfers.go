@@ -44,7 +44,7 @@ func (e *Engine) Retry(id TransferID) error {
 	return withTransfer("retry", id, e.transfers.Retry(id))
 }
 
-// SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
+// SetPriority moves an outgoing transfer ahead of or behind others that wait;
 func (e *Engine) SetPriority(id TransferID, priority int) error {
 	return withTransfer("set priority of", id, e.transfers.SetPriority(id, priority))
 }

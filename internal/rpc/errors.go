@@ -54,6 +54,7 @@ var Kinds = []Kind{
 	{34, "profile_corrupt", engine.ErrCorrupt},
 	{35, "unknown_transfer", engine.ErrUnknownTransfer},
 	{36, "incomplete", engine.ErrIncomplete},
+	{37, "internal", engine.ErrInternal},
 	{40, "no_space", transfer.ErrNoSpace},
 	{41, "disk_full", transfer.ErrDiskFull},
 	{42, "read_only", transfer.ErrReadOnly},

@@ -21,11 +21,11 @@ type (
 	StreamReceived struct{ Stream *Stream }
 	// InvitationReceived asks for a session.
 	InvitationReceived struct{ Invitation *Invitation }
-	// InvitationClosed reports an invitation that was answered or withdrawn, or has expired.
+	// InvitationClosed reports that an invitation was answered, was withdrawn or has expired.
 	InvitationClosed struct{ Invitation *Invitation }
 	// ConflictFound reports an identity that two devices use.
 	ConflictFound struct{ Conflict Conflict }
-	// Problem reports what keeps peers from being found; nil means that the problem is over.
+	// Problem reports what keeps peers from being found; nil means it is over.
 	Problem struct{ Err error }
 )
 

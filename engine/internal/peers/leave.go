@@ -19,7 +19,7 @@ func (m *Manager) Disconnect(id PeerID) {
 }
 
 // Leave ends all sessions. Found peers stay found, and policies may bring sessions back (disconnect in the Pythonista
-// module, MCSession disconnect). It is idempotent.
+// module, MCSession disconnect).
 func (m *Manager) Leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -20,7 +20,7 @@ type Invitation struct {
 	closed chan struct{}
 }
 
-// Closed returns a channel that is closed when the invitation was answered or withdrawn, or has expired.
+// Closed returns a channel that is closed when the invitation is answered, is withdrawn or expires.
 func (i *Invitation) Closed() <-chan struct{} { return i.closed }
 
 // closeInvitationLocked ends the invitation of p, if there is one. Manager.mu is held.

@@ -138,7 +138,7 @@ func (s *Stream) end(how func()) {
 // Read reads bytes. io.EOF means that the other side called CloseWrite or Close; a *ResetError, that it called Reset.
 func (s *Stream) Read(b []byte) (int, error) { return s.s.Read(b) }
 
-// Write writes all of b, or fails. It blocks while the other side does not read.
+// Write writes all of b, or fails. It blocks until the other side reads.
 func (s *Stream) Write(b []byte) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -181,8 +181,9 @@ func (s *Stream) Reset(code uint16) {
 	s.s.ResetProgram(code)
 }
 
-// Abandon ends a stream that the program does not handle, or whose handler has panicked.
-func (s *Stream) Abandon() { s.end(func() { s.s.Reset(wire.Bye) }) }
+// Abandon ends a stream that the program does not handle, or whose handler has panicked. why is what the other side
+// learns.
+func (s *Stream) Abandon(why wire.Code) { s.end(func() { s.s.Reset(why) }) }
 
 // Done returns a channel that is closed when this side has ended the stream, or its session or connection has ended.
 func (s *Stream) Done() <-chan struct{} { return s.ended }

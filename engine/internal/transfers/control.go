@@ -125,7 +125,7 @@ func (t *item) notify() {
 	}
 }
 
-// SetPriority moves an outgoing transfer ahead of or behind others that wait; 0 is the default.
+// SetPriority moves an outgoing transfer ahead of or behind others that wait;
 func (m *Manager) SetPriority(id ID, priority int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
