@@ -53,6 +53,7 @@ var commands = map[string]string{
 	"multipeer-cli doctor":                                                      here,
 	"multipeer-cli chat":                                                        here,
 	"multipeer-cli serve":                                                       synops,
+	"multipeer-cli link --receive photo.jpg":                                    synops,
 	"multipeer-cli link":                                                        synops,
 	"multipeer-cli --localsend doctor":                                          "internal/cli/localsend_test.go:TestDoctor_SaysWhatItFoundOfLocalSend",
 	"multipeer-cli --localsend serve --into inbox":                              "internal/testing/netlab/localsend_test.go:TestLocalSend_BothDirections",
