@@ -31,8 +31,8 @@ func (e *RequestError) Error() string { return e.Text }
 
 // Request sends v to one peer and waits for the answer of its Answer function, until ctx ends, or for SendTimeout if
 // ctx has no deadline. The function runs at most once, and does not end with ctx. Errors are a *RequestError from the
-// function, ErrUnavailable without one, ErrBusy (32 at once), and ErrNotConnected, ErrLost or similar if the session
-// ends: then it may have run.
+// function, ErrUnavailable without one, ErrBusy (32 at once), and ErrNotConnected or ErrLost if the session ends: then
+// it may have run.
 func (t *Topic) Request(ctx context.Context, v any, to PeerID) (Message, error) {
 	if to.Reserved() {
 		return Message{}, fmt.Errorf("request: %w: the recipient must be a single peer", ErrInvalid)

@@ -488,3 +488,23 @@ func TestSession_IgnoresAnswersOfThePreviousOne(t *testing.T) {
 		}
 	})
 }
+
+// TestTransfer_ArrivesDespiteHeavyLoss: a file arrives over a network that loses every eighth, and every fourth packet.
+func TestTransfer_ArrivesDespiteHeavyLoss(t *testing.T) {
+	file := bytesIn(t, 256<<10)
+	for _, loss := range []float64{0.12, 0.25} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, latency)
+			net.Lose(loss)
+			a, b := net.Start(engine.Config{}), net.Start(engine.Config{Offers: engine.Everyone})
+			dir := t.TempDir()
+			b.HandleOffers(func(o *engine.Offer) { _ = o.Accept(engine.AcceptOptions{Dir: dir}) })
+			meet(t, a, b)
+			tr, err := a.Offer(t.Context(), b.Self().ID, file)
+			must(t, err)
+			if tr, err = a.Wait(t.Context(), tr.ID); err != nil || !tr.Complete() {
+				t.Errorf("%.0f%% loss: %v, %v", 100*loss, tr.State, err)
+			}
+		})
+	}
+}

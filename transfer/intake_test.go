@@ -309,7 +309,7 @@ func TestIntake_DiskFaultsAreReportedAndCleanedUp(t *testing.T) {
 		err   error
 		saved string
 	}{
-		"write":    {syscall.ENOSPC, ErrDiskFull, ""},
+		"write":    {syscall.EDQUOT, ErrDiskFull, ""},
 		"open":     {syscall.EROFS, ErrReadOnly, ""},
 		"chtimes":  {syscall.EPERM, nil, "tree/file"},
 		"link":     {syscall.EPERM, nil, "tree/file"},

@@ -40,7 +40,7 @@ const largestOnFAT = 1<<32 - 1
 func tooLarge(d *os.File, size int64) bool { return size > largestOnFAT && isFAT(d) }
 
 // FreeSpace returns how many bytes the disk of a folder has left for this user. A folder that does not exist yet
-// counts as its nearest existing parent. The error is that of the file system.
+// counts as its nearest existing parent. The error is that of the file system, or says that it reports none.
 func FreeSpace(dir string) (uint64, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -55,8 +55,11 @@ func FreeSpace(dir string) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		free, _, err := diskSpace(d)
+		free, total, err := diskSpace(d)
 		_ = d.Close()
+		if err == nil && total == 0 {
+			err = errors.New("the disk does not report its free space")
+		}
 		return free, err
 	}
 }

@@ -300,6 +300,7 @@ func (d *doctor) others(ctx context.Context) {
 	switch {
 	case heard == 0 && unheard > 0 && problem == nil:
 		findings = append(findings, Finding{Name: Filtered, Bad: true, N: unheard})
+	case len(d.e.Conflicts()) > 0: // a device was heard, and is reported with its cause
 	case heard == 0 && unheard == 0 && len(findings) == 0:
 		findings = append(findings, Finding{Name: Nobody, Bad: true, Err: searched})
 	}

@@ -3,6 +3,9 @@ package doctor
 import (
 	"context"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +44,52 @@ func TestDoctor_HiddenDeviceStaysHidden(t *testing.T) {
 			time.Sleep(time.Minute)
 			if _, known := stranger.Peer(alice.Self().ID); known != shown {
 				t.Errorf("visibility %v: the stranger knows it: %v", visible, known)
+			}
+		})
+	}
+}
+
+// TestDoctor_TwinIsNotNobody: where the only other device uses the identity of this one, that is the finding. The doctor does
+// not also advise the user to look for a device that it has heard.
+func TestDoctor_TwinIsNotNobody(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	synctest.Test(t, func(t *testing.T) {
+		first := enginetest.New(t, time.Millisecond).Start(engine.Config{Profile: one})
+		if err := first.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := os.CopyFS(two, os.DirFS(one)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"identity.key"} {
+		if err := os.Chmod(filepath.Join(two, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(two, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for twin, want := range map[bool][]Name{true: {SameIdentity}, false: {Nobody}} {
+		synctest.Test(t, func(t *testing.T) {
+			net := enginetest.New(t, time.Millisecond)
+			found := byHand{make(chan discovery.Sink, 1)}
+			a := net.Start(engine.Config{Profile: one, Discovery: found})
+			sink := <-found.sink
+			if twin {
+				b := net.Start(engine.Config{Profile: two, Blind: true})
+				sink.Found(discovery.Hint{ID: b.Self().ID, Addrs: []netip.AddrPort{b.Addr}, How: "test"})
+			}
+			time.Sleep(10 * time.Second)
+			var got []Name
+			Examine(t.Context(), a.Engine, Options{OwnPort: true}, func(f Finding) {
+				if f.Name == SameIdentity || f.Name == Nobody || f.Name == OtherFirewall {
+					got = append(got, f.Name)
+				}
+			})
+			if !slices.Equal(got, want) {
+				t.Errorf("with a twin %v: %v", twin, got)
 			}
 		})
 	}

@@ -190,6 +190,27 @@ func writeECDSA(dir string) error {
 	return os.WriteFile(filepath.Join(dir, keyFile), pemOf("PRIVATE KEY", der), 0o600)
 }
 
+// TestParseCert_DatesDoNotCount: a device whose clock is wrong, or whose certificate has expired, is still that device.
+func TestParseCert_DatesDoNotCount(t *testing.T) {
+	public, own, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, dates := range map[string][2]int{"expired": {1990, 1991}, "not valid yet": {2199, 2200}} {
+		c := &x509.Certificate{
+			SerialNumber: big.NewInt(1), NotBefore: time.Date(dates[0], 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(dates[1], 1, 1, 0, 0, 0, 0, time.UTC),
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, c, public, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, id, err := ParseCert(der)
+		if err != nil || id != IDOf(leaf) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestParseCert_OnlySmallEd25519(t *testing.T) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -316,6 +316,24 @@ func TestOffer_WithoutReaderIsUnavailable(t *testing.T) {
 	})
 }
 
+// TestCost_CountsSmallFilesAndFolders: what an offer uses of a daily limit includes what its names take on the disk.
+func TestCost_CountsSmallFilesAndFolders(t *testing.T) {
+	for _, c := range []struct {
+		offer Transfer
+		least int64
+	}{
+		{Transfer{Files: 1000}, 1000 * 4096},
+		{Transfer{Folders: 1000}, 1000 * 4096},
+		{Transfer{Files: 1, Bytes: 1 << 20}, 1<<20 + 4096},
+		{Transfer{Files: 1 << 62}, 1 << 60},
+		{Transfer{Bytes: 1 << 62, Files: 1}, 1 << 60},
+	} {
+		if got := cost(c.offer); got < c.least || got < 0 {
+			t.Errorf("%d files, %d folders, %d bytes cost %d", c.offer.Files, c.offer.Folders, c.offer.Bytes, got)
+		}
+	}
+}
+
 // TestOffer_StrangerHasFewPlaces: one more offer than a stranger may have open waits for a place. It fails if there is none
 // for as long as an offer may wait for its answer.
 func TestOffer_StrangerHasFewPlaces(t *testing.T) {
