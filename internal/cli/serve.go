@@ -107,7 +107,7 @@ func (p *program) serve(ctx context.Context, e *engine.Engine, r *receiver, forg
 		}
 		p.out.note("the history cannot be saved: %v; it is kept in memory until it can be saved", problem)
 	})
-	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
+	r.keeper = &keeper{store: store, trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}}
 	r.resumed = map[engine.TransferID]bool{}
 	for _, t := range waiting(e) { // paused by an earlier send that has exited
 		if err := e.Resume(t.ID); err != nil {
@@ -146,7 +146,11 @@ type keeper struct {
 	asked paces                                     // limits offers that were not accepted
 	began time.Time
 	rows  map[engine.TransferID]row
+	ended map[engine.TransferID]time.Time // when stored transfers have ended: their events may be repeated
 }
+
+// maxEnded limits keeper.ended. The engine remembers fewer transfers that have ended.
+const maxEnded = 2000
 
 // row is the position of a transfer in the history, and its stored state.
 type row struct {
@@ -196,6 +200,8 @@ func (k *keeper) transfer(t engine.Transfer) {
 		return
 	case !known && t.State.Final() && t.Ended.Before(k.began): // from an earlier run
 		return
+	case !known && t.State.Final() && t.Ended.Equal(k.ended[t.ID]): // repeated by a snapshot
+		return
 	case !known && !chatlog.Accepted(t) && k.trust(t.Peer) == engine.TrustUnknown: // guard: questions-written
 		return // a stranger's question is not stored
 	case !known && !chatlog.Accepted(t) && !k.asked.allow(t.Peer, time.Now()): // guard: offers-written
@@ -219,6 +225,10 @@ func (k *keeper) transfer(t engine.Transfer) {
 	k.rows[t.ID] = at
 	if t.State.Final() {
 		delete(k.rows, t.ID)
+		if len(k.ended) >= maxEnded {
+			clear(k.ended)
+		}
+		k.ended[t.ID] = t.Ended
 	}
 	if r, ok := k.store.Row(at.talk, at.seq); ok {
 		r.File = chatlog.File(t)

@@ -38,7 +38,7 @@ func TestServe_StrangersDoNotFillTheHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	friend := stranger()
-	k := &keeper{store: store, like: func(engine.PeerID, string) engine.PeerID { return engine.PeerID{} }, began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(id engine.PeerID) engine.Trust {
+	k := &keeper{store: store, like: func(engine.PeerID, string) engine.PeerID { return engine.PeerID{} }, began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}, trust: func(id engine.PeerID) engine.Trust {
 		if id == friend {
 			return engine.TrustSeen
 		}
@@ -137,7 +137,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said strings.Builder
 		r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
-		r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
+		r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}}
 		for i := range 2_000 {
 			_, _ = r.take(engine.Message{From: ben, Name: "Ben", Body: []byte(`"hi"`), At: time.Now()})
 			o := offerOf(ben, i)
@@ -172,7 +172,7 @@ func TestServe_PacesAKnownPeer(t *testing.T) {
 // TestServe_KeepsFewOffersThatWereDeclined: a known peer cannot fill the history with offers that no one accepts.
 func TestServe_KeepsFewOffersThatWereDeclined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}
+		k := &keeper{store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}, trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified }}
 		ben := stranger()
 		for i := range 2_000 {
 			k.take(offerOf(ben, i))
@@ -199,7 +199,7 @@ func TestHistory_KeepsTheWarning(t *testing.T) {
 		mallory: {ID: mallory, Name: "Anna", Trust: engine.TrustVerified, LooksLike: anna},
 	}
 	k := &keeper{
-		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, trust: func(id engine.PeerID) engine.Trust { return peers[id].Trust },
+		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}, trust: func(id engine.PeerID) engine.Trust { return peers[id].Trust },
 		like: func(id engine.PeerID, _ string) engine.PeerID { return peers[id].LooksLike },
 	}
 	for id, want := range map[engine.PeerID]string{
@@ -244,7 +244,7 @@ func TestServe_PrintsTheEndOfATransfer(t *testing.T) {
 		for id, transfers := range map[engine.PeerID]int{eve: 1, ben: 4} {
 			var said strings.Builder
 			r := &receiver{program: &program{out: newPrinter(&said, &said)}, e: e, accept: "auto", bars: map[engine.TransferID]*progress{}}
-			r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}}
+			r.keeper = &keeper{store: history.Memory(), trust: e.Trust, like: e.LooksLike, began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{}}
 			for range 600 { // five minutes
 				for i := range transfers {
 					o := offerOf(id, i)
@@ -272,7 +272,7 @@ func TestHistory_EachOfferHasItsRow(t *testing.T) {
 	k := &keeper{
 		store: store, trust: func(engine.PeerID) engine.Trust { return engine.TrustSeen },
 		like:  func(engine.PeerID, string) engine.PeerID { return engine.PeerID{} },
-		began: time.Now().Add(-time.Minute), rows: map[engine.TransferID]row{},
+		began: time.Now().Add(-time.Minute), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{},
 	}
 	ben := engine.PeerID{1}
 	offered := func(name string, state engine.TransferState, started time.Time) {
@@ -290,5 +290,30 @@ func TestHistory_EachOfferHasItsRow(t *testing.T) {
 	first, next := store.Bounds(ben.String())
 	if rows := store.Rows(ben.String(), first, 10); next-first != 2 || rows[0].File.Names[0] != "first" || rows[1].File.Names[0] != "second" {
 		t.Errorf("%d rows", next-first)
+	}
+}
+
+// TestHistory_RepeatedEndIsOneRow: a snapshot repeats transfers that have ended. A peer that uses an ID again gets another row.
+func TestHistory_RepeatedEndIsOneRow(t *testing.T) {
+	k := &keeper{
+		store: history.Memory(), began: time.Now(), rows: map[engine.TransferID]row{}, ended: map[engine.TransferID]time.Time{},
+		trust: func(engine.PeerID) engine.Trust { return engine.TrustVerified },
+	}
+	now := time.Now()
+	tr := engine.Transfer{ID: "a", Peer: engine.PeerID{1}, Incoming: true, State: engine.Moving, Started: now}
+	k.take(tr)
+	tr.State, tr.Ended = engine.Delivered, now.Add(time.Second)
+	for range 3 {
+		k.take(tr)
+		k.take(engine.Snapshot{Transfers: []engine.Transfer{tr}})
+	}
+	talk := tr.Peer.String()
+	if rows := k.store.Rows(talk, 0, 10); len(rows) != 1 || engine.TransferState(rows[0].File.State) != engine.Delivered {
+		t.Errorf("%+v", rows)
+	}
+	tr.Ended = now.Add(time.Minute)
+	k.take(tr)
+	if rows := k.store.Rows(talk, 0, 10); len(rows) != 2 {
+		t.Errorf("%+v", rows)
 	}
 }
