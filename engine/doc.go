@@ -12,10 +12,11 @@
 //
 // # Running
 //
-// [New] does not touch the network. [Engine.Start] opens the socket, and the engine runs until the context of Start ends
-// or [Engine.Close] is called. Methods may be called from any goroutine, also from a Handler. Those that take a context
-// return when it ends, with an error that is ErrTimeout or ErrCancelled as well as the error of the context, or with the
-// cause that the program has given it. A call that needs the network returns ErrClosed once the engine has ended.
+// [New] does not touch the network. [Engine.Start] opens the socket, and the engine runs until the context of Start
+// ends or [Engine.Close] is called. Methods may be called from any goroutine, including from a Handler. Those that take
+// a context return when it ends, with an error that is ErrTimeout or ErrCancelled as well as the error of the context,
+// or with the cause that the program has given it. A call that needs the network returns ErrClosed once the engine has
+// ended.
 //
 // # Events
 //
@@ -57,7 +58,7 @@
 //	unreliable message                1100 bytes (MaxDatagram)
 //	wait for an answer                30 s (SendTimeout) to a message or an invitation, 10 min to an offer
 //	open streams of one peer          32 opened by each side, each with 524288 unread bytes
-//	unanswered offers of one peer     10; 2 of a peer that was never accepted
+//	unanswered offers from one peer   10; 2 from one that was never accepted; more wait
 //	unread events of one reader       4096; at most 1024 messages of one peer, 33554432 bytes of messages
 //	transfers at once                 4 to one peer, 12 in total
 //	peers that are listed at once     1024

@@ -24,18 +24,18 @@ func TestDoc_LimitsAgreeWithTheConstants(t *testing.T) {
 		}
 	}
 	for row, want := range map[string]string{
-		"display name, name of a stream": fmt.Sprintf("1 to %d bytes of UTF-8; name of a topic 1 to %d", engine.MaxName, engine.MaxTopic),
-		"service type":                   fmt.Sprintf("1 to %d characters of a-z, 0-9 and -", engine.MaxService),
-		"discovery info":                 fmt.Sprintf("%d bytes in total, %d for one key=value", engine.MaxInfo, engine.MaxPair),
-		"context of an invitation":       fmt.Sprintf("%d bytes of JSON (MaxContext)", engine.MaxContext),
-		"message":                        fmt.Sprintf("%d bytes (MaxMessage); %d to one peer may wait for answers", engine.MaxMessage, engine.MaxPending),
-		"unreliable message":             fmt.Sprintf("%d bytes (MaxDatagram)", engine.MaxDatagram),
-		"wait for an answer":             fmt.Sprintf("%d s (SendTimeout) to a message or an invitation, %d min to an offer", engine.SendTimeout/time.Second, engine.OfferTimeout/time.Minute),
-		"open streams of one peer":       fmt.Sprintf("%d opened by each side, each with 524288 unread bytes", engine.MaxStreams),
-		"unanswered offers of one peer":  "10; 2 of a peer that was never accepted",
-		"unread events of one reader":    "4096; at most 1024 messages of one peer, 33554432 bytes of messages",
-		"transfers at once":              "4 to one peer, 12 in total",
-		"peers that are listed at once":  "1024",
+		"display name, name of a stream":  fmt.Sprintf("1 to %d bytes of UTF-8; name of a topic 1 to %d", engine.MaxName, engine.MaxTopic),
+		"service type":                    fmt.Sprintf("1 to %d characters of a-z, 0-9 and -", engine.MaxService),
+		"discovery info":                  fmt.Sprintf("%d bytes in total, %d for one key=value", engine.MaxInfo, engine.MaxPair),
+		"context of an invitation":        fmt.Sprintf("%d bytes of JSON (MaxContext)", engine.MaxContext),
+		"message":                         fmt.Sprintf("%d bytes (MaxMessage); %d to one peer may wait for answers", engine.MaxMessage, engine.MaxPending),
+		"unreliable message":              fmt.Sprintf("%d bytes (MaxDatagram)", engine.MaxDatagram),
+		"wait for an answer":              fmt.Sprintf("%d s (SendTimeout) to a message or an invitation, %d min to an offer", engine.SendTimeout/time.Second, engine.OfferTimeout/time.Minute),
+		"open streams of one peer":        fmt.Sprintf("%d opened by each side, each with 524288 unread bytes", engine.MaxStreams),
+		"unanswered offers from one peer": "10; 2 from one that was never accepted; more wait",
+		"unread events of one reader":     "4096; at most 1024 messages of one peer, 33554432 bytes of messages",
+		"transfers at once":               "4 to one peer, 12 in total",
+		"peers that are listed at once":   "1024",
 	} {
 		if rows[row] != want {
 			t.Errorf("%s: %q, want %q", row, rows[row], want)

@@ -17,7 +17,7 @@ func (e *Engine) HandleInvitations(f func(*Invitation)) (stop func()) {
 }
 
 // HandleOffers is HandleInvitations for offers. An offer whose Accept has failed is still open, so it is declined when f
-// returns. A stranger has at most 2 open offers, other peers have 10; more fail with ErrBusy.
+// returns. A stranger has at most 2 open offers, other peers have 10; more wait for a place.
 func (e *Engine) HandleOffers(f func(*Offer)) (stop func()) { return e.offers.set("offers", f) }
 
 // maxAsked limits how many questions from one peer may wait for the handler at a time; maxAskedOfAll limits the total
