@@ -124,7 +124,11 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 		case !mayRetry(err):
 			return result, err
 		}
-		if !m.continueAfter(t, err, began) {
+		offered := began
+		if isGateway(l) { // such a device is busy with another transfer: its sender asks again
+			offered = time.Time{}
+		}
+		if !m.continueAfter(t, err, offered) {
 			return result, err
 		}
 		if l.Err() == nil {
