@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"multipeer/engine"
@@ -26,7 +27,8 @@ func measureBusy(ctx context.Context, dir string, w *report) error {
 	if err := writeRandom(path, size); err != nil {
 		return err
 	}
-	c := contenders(at, job{name: "medium"})[0]
+	all := contenders(at, job{name: "medium"})
+	c := all[slices.IndexFunc(all, func(c contender) bool { return c.name == engineAlone })]
 	c.send = func(at *line, j job, _ string) []string {
 		return []string{self, "role", "mp-ping", at.to + ":" + port, j.path}
 	}

@@ -71,6 +71,9 @@ func program(name string, byName bool) contender {
 	}
 }
 
+// engineAlone is the contender that is built on the engine, without the command-line tool.
+const engineAlone = "Multipeer, the engine alone"
+
 // contenders returns the installed contenders that make sense for a job on a line.
 func contenders(at *line, j job) []contender {
 	ours := func(name string, more ...string) contender {
@@ -102,7 +105,7 @@ func contenders(at *line, j job) []contender {
 	if !at.isWiFi() { // this link does not carry multicast
 		all = append(all, program("Multipeer, by name", true))
 	}
-	all = append(all, ours("Multipeer, the engine alone"))
+	all = append(all, ours(engineAlone))
 	if j.name == "file" {
 		all = append(all, ours("Multipeer, QUIC alone", "quic"), ours("Multipeer, one QUIC lane", "quic", "1"))
 	}

@@ -125,7 +125,7 @@ func (s *sender) deliver(ctx, counter context.Context, counting *sync.WaitGroup)
 			return result, err
 		}
 		offered := began
-		if isGateway(l) { // such a device is busy with another transfer: its sender asks again
+		if isGateway(l) { // without Keep, a busy one is the business of the program
 			offered = time.Time{}
 		}
 		if !m.continueAfter(t, err, offered) {
