@@ -42,7 +42,7 @@ var (
 	// how much is to come.
 	ErrUnsized = errors.New("the system does not report the size of the file; copy it to a disk first")
 	// ErrPrivate is a folder that is never sent: a profile of Multipeer, or the files of transfers that are not complete.
-	ErrPrivate = errors.New("Multipeer's private key and incomplete files are never sent")
+	ErrPrivate = errors.New("incomplete files and Multipeer's private key are never sent")
 	// ErrResources is a limit of the process or the system that other work has used up: open files, or memory.
 	ErrResources = errors.New("too many files are open on the device, or its memory is used up")
 	// ErrTotal is a file that would make the whole transfer larger than 2^62 bytes.
