@@ -221,7 +221,8 @@ func (d *Delivery) await(ctx context.Context, i int) {
 	d.send(i)
 }
 
-// reserve reserves room for all recipients, or for none: then it returns the first that has none, otherwise -1.
+// reserve reserves room for every recipient and returns -1. If one has no room, it reserves nothing and returns the index
+// of the first such recipient.
 func (d *Delivery) reserve() (full int) {
 	for i, w := range d.windows {
 		if w == nil || w.Reserve() {

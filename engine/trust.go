@@ -27,7 +27,7 @@ func (e *Engine) SetTrust(id PeerID, t Trust) (err error) {
 		return fmt.Errorf("%w: this is this device's own ID", ErrInvalid)
 	}
 	if l := e.gateways.Link(id); l != nil && !l.Proven() && (t == TrustSeen || t == TrustVerified) { // guard: gateway-trust
-		return fmt.Errorf("%w: this device cannot prove its identity, so another device could impersonate it", ErrInvalid)
+		return fmt.Errorf("%w: that device cannot prove its identity, so another device could impersonate it", ErrInvalid)
 	}
 	// Not inside Decide: no other lock is taken while the profile is locked.
 	seen, _ := e.Peer(id)
